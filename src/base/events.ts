@@ -41,3 +41,24 @@ export async function finish<R>(
   }
   throw new Error('A verb ended without a result.');
 }
+
+/** Waits for `work` and meanwhile yields what `look` sees, about five times a second and once at the end. */
+export async function* watch<R>(work: Promise<R>, look: () => ProgressEvent): Steps<R> {
+  let pending = true;
+  const settle = () => {
+    pending = false;
+  };
+  const settled = work.then(settle, settle);
+  while (pending) {
+    yield look();
+    let timer: NodeJS.Timeout | undefined;
+    const tick = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, 200);
+    });
+    await Promise.race([settled, tick]);
+    clearTimeout(timer);
+  }
+  const result = await work;
+  yield look();
+  return result;
+}

@@ -15,16 +15,17 @@ export interface OpAttributes {
     dilations: readonly [number, number];
     group: number;
   };
-  Flatten: { axis: number };
   Gemm: { alpha: number; beta: number; transA: 0 | 1; transB: 0 | 1 };
   GlobalAveragePool: Record<never, never>;
+  GridSample: { mode: 'bilinear' | 'nearest'; padding_mode: 'zeros' | 'border' | 'reflection'; align_corners: 0 | 1 };
   HardSigmoid: { alpha: number; beta: number };
   HardSwish: Record<never, never>;
   MatMul: Record<never, never>;
   Mul: Record<never, never>;
+  ReduceMean: { axes: readonly number[]; keepdims: 0 | 1 };
   Relu: Record<never, never>;
+  Reshape: Record<never, never>;
   Softmax: { axis: number };
-  Sub: Record<never, never>;
   Transpose: { perm: readonly number[] };
 }
 

@@ -1,0 +1,24 @@
+// IEEE 754 half precision to single precision, by a table of all 65,536 patterns (made on first use, 256 KB).
+
+let table: Float32Array | undefined;
+
+/** The float32 values of float16 bit patterns; exact, since every half is a single. */
+export function widenFloat16(patterns: Uint16Array): Float32Array {
+  table ??= makeTable();
+  const out = new Float32Array(patterns.length);
+  for (let i = 0; i < out.length; i++) out[i] = table[patterns[i]!]!;
+  return out;
+}
+
+function makeTable(): Float32Array {
+  const values = new Float32Array(65536);
+  for (let pattern = 0; pattern < 65536; pattern++) {
+    const sign = pattern & 0x8000 ? -1 : 1;
+    const exponent = (pattern >> 10) & 0x1f;
+    const fraction = pattern & 0x3ff;
+    // exponent 0: subnormal, 2^-24 * fraction; 31: infinity or NaN; otherwise 2^(exponent - 15) * (1 + fraction / 1024).
+    if (exponent === 31) values[pattern] = fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+    else values[pattern] = sign * (exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction);
+  }
+  return values;
+}

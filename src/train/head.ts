@@ -1,0 +1,226 @@
+// The new head: a linear softmax classifier trained on cached features with AdamW, exact and the same on any machine
+// with the same seed. Rows are read from the cache as they are needed, so memory does not grow with the photos.
+import type { Steps } from '../base/events.ts';
+import { makeRng } from '../base/rng.ts';
+import { adamwStep, makeAdamW } from './adamw.ts';
+import { softmaxCrossEntropy } from './cross-entropy.ts';
+
+/** Features and labels of one part of the dataset. */
+export interface FeatureSet {
+  readonly width: number;
+  /** Class index per photo. */
+  readonly labels: readonly number[];
+  /** Views per photo; view 0 is the plain photo. */
+  readonly views: number;
+  /** Copies the features of a photo's view into `out` at `offset`. */
+  readonly read: (photo: number, view: number, out: Float32Array, offset: number) => void;
+}
+
+/** Settings of the head's training. */
+export interface HeadOptions {
+  readonly epochs: number;
+  readonly batch: number;
+  /** Highest learning rate; it rises over the first tenth of all steps and falls to zero along a cosine. */
+  readonly lr: number;
+  readonly weightDecay: number;
+  /** Probability with which a feature is set to zero in training. */
+  readonly dropout: number;
+  readonly labelSmoothing: number;
+  /** Epochs without a better validation loss after which training stops. */
+  readonly patience: number;
+  readonly seed: number;
+}
+
+/** Settings that were measured best on photos of leaves (see docs/architecture.md). */
+export const defaultHeadOptions: HeadOptions = {
+  epochs: 100,
+  batch: 64,
+  lr: 3e-3,
+  weightDecay: 0.01,
+  dropout: 0.2,
+  labelSmoothing: 0.1,
+  patience: 30,
+  seed: 0,
+};
+
+/** One epoch, as it stands in results.csv. Losses are mean cross-entropies in nats. */
+export interface EpochRecord {
+  readonly epoch: number;
+  readonly learningRate: number;
+  readonly trainLoss: number;
+  readonly trainAccuracy: number;
+  readonly validationLoss: number;
+  readonly validationAccuracy: number;
+}
+
+/** A trained head for raw features: logits = weight * features + bias. */
+export interface TrainedHead {
+  /** [classes, width], row-major. */
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
+  readonly epochs: readonly EpochRecord[];
+  readonly bestEpoch: number;
+}
+
+/**
+ * Trains the head. Features are standardised by the mean and deviation of the training views, classes weigh inversely to
+ * their number of photos, each epoch shows each photo once in a random view, and the epoch with the lowest validation
+ * loss is kept.
+ */
+export async function* trainHead(
+  train: FeatureSet,
+  validation: FeatureSet,
+  classes: number,
+  options: HeadOptions,
+): Steps<TrainedHead> {
+  const { width } = train;
+  const { batch, epochs } = options;
+  const scaling = measureScaling(train);
+  const classWeights = balanceClasses(train.labels, classes);
+  const equalWeights = new Float64Array(classes).fill(1);
+  const weight = new Float32Array(classes * width);
+  const bias = new Float32Array(classes);
+  const optimiser = makeAdamW(weight.length, bias.length);
+  const gradient = { weight: new Float32Array(weight.length), bias: new Float32Array(classes) };
+  const rows = new Float32Array(batch * width);
+  const rng = makeRng(options.seed, 'head');
+  const order = train.labels.map((_, i) => i);
+  const steps = Math.ceil(order.length / batch);
+  const records: EpochRecord[] = [];
+  const best = { epoch: 0, loss: Number.POSITIVE_INFINITY, weight: weight.slice(), bias: bias.slice() };
+
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    rng.shuffle(order);
+    let loss = 0;
+    let correct = 0;
+    let learningRate = 0;
+    for (let step = 0; step < steps; step++) {
+      const photos = order.slice(step * batch, (step + 1) * batch);
+      photos.forEach((photo, row) => {
+        train.read(photo, rng.int(train.views), rows, row * width);
+      });
+      standardise(rows, photos.length, width, scaling);
+      dropFeatures(rows.subarray(0, photos.length * width), options.dropout, rng.next);
+      const labels = photos.map(photo => train.labels[photo]!);
+      const result = softmaxCrossEntropy(
+        { rows, labels, width, weight, bias, classWeights, labelSmoothing: options.labelSmoothing },
+        gradient,
+      );
+      loss += result.loss * photos.length;
+      correct += result.correct;
+      learningRate = oneCycle((epoch - 1) * steps + step, epochs * steps, options.lr);
+      adamwStep(optimiser, { weight, bias }, gradient, learningRate, options.weightDecay);
+    }
+    const check = evaluateHead(validation, { weight, bias }, scaling, rows, equalWeights);
+    records.push({
+      epoch,
+      learningRate,
+      trainLoss: loss / order.length,
+      trainAccuracy: correct / order.length,
+      validationLoss: check.loss,
+      validationAccuracy: check.accuracy,
+    });
+    if (check.loss < best.loss) {
+      best.epoch = epoch;
+      best.loss = check.loss;
+      best.weight.set(weight);
+      best.bias.set(bias);
+    }
+    const detail = `loss ${check.loss.toFixed(3)}, accuracy ${(100 * check.accuracy).toFixed(1)} %`;
+    yield { type: 'progress', stage: 'head', done: epoch, total: epochs, unit: 'epochs', detail };
+    if (epoch - best.epoch >= options.patience) break;
+  }
+  return { ...foldScaling(best.weight, best.bias, scaling), epochs: records, bestEpoch: best.epoch };
+}
+
+interface Scaling {
+  readonly mean: Float64Array;
+  readonly deviation: Float64Array;
+}
+
+/** Mean and standard deviation of each feature over all training views (Welford's update). */
+function measureScaling(set: FeatureSet): Scaling {
+  const { width } = set;
+  const row = new Float32Array(width);
+  const mean = new Float64Array(width);
+  const square = new Float64Array(width);
+  let count = 0;
+  for (let photo = 0; photo < set.labels.length; photo++) {
+    for (let view = 0; view < set.views; view++) {
+      set.read(photo, view, row, 0);
+      count++;
+      for (let i = 0; i < width; i++) {
+        const delta = row[i]! - mean[i]!;
+        mean[i]! += delta / count;
+        square[i]! += delta * (row[i]! - mean[i]!);
+      }
+    }
+  }
+  const deviation = square.map(sum => Math.sqrt(sum / count));
+  // A feature that (nearly) never changes must not be blown up: the floor is a thousandth of the typical deviation.
+  const floor = 1e-3 * (deviation.reduce((sum, value) => sum + value, 0) / width) || 1;
+  return { mean, deviation: deviation.map(value => Math.max(value, floor)) };
+}
+
+function standardise(rows: Float32Array, count: number, width: number, { mean, deviation }: Scaling): void {
+  for (let row = 0; row < count; row++) {
+    for (let i = 0; i < width; i++) rows[row * width + i] = (rows[row * width + i]! - mean[i]!) / deviation[i]!;
+  }
+}
+
+/** Inverted dropout: what is kept is divided by the probability of keeping it. */
+function dropFeatures(values: Float32Array, probability: number, next: () => number): void {
+  if (probability === 0) return;
+  const kept = 1 / (1 - probability);
+  for (let i = 0; i < values.length; i++) values[i] = next() < probability ? 0 : values[i]! * kept;
+}
+
+/** weight_c = photos / (classes * photos of c), so that every class counts the same (scikit-learn's "balanced"). */
+export function balanceClasses(labels: readonly number[], classes: number): Float64Array {
+  const counts = new Float64Array(classes);
+  for (const label of labels) counts[label]!++;
+  return counts.map(count => (count === 0 ? 0 : labels.length / (classes * count)));
+}
+
+/** Linear warm-up over the first tenth of the steps, then a cosine to zero. */
+function oneCycle(step: number, steps: number, peak: number): number {
+  const warm = Math.max(1, Math.round(steps / 10));
+  if (step < warm) return (peak * (step + 1)) / warm;
+  return (peak / 2) * (1 + Math.cos((Math.PI * (step - warm)) / Math.max(1, steps - warm)));
+}
+
+function evaluateHead(
+  set: FeatureSet,
+  head: { weight: Float32Array; bias: Float32Array },
+  scaling: Scaling,
+  rows: Float32Array,
+  classWeights: Float64Array,
+): { loss: number; accuracy: number } {
+  const { width } = set;
+  const batch = rows.length / width;
+  let loss = 0;
+  let correct = 0;
+  for (let start = 0; start < set.labels.length; start += batch) {
+    const labels = set.labels.slice(start, start + batch);
+    labels.forEach((_, row) => {
+      set.read(start + row, 0, rows, row * width);
+    });
+    standardise(rows, labels.length, width, scaling);
+    const result = softmaxCrossEntropy({ rows, labels, width, ...head, classWeights, labelSmoothing: 0 });
+    loss += result.loss * labels.length;
+    correct += result.correct;
+  }
+  return { loss: loss / set.labels.length, accuracy: correct / set.labels.length };
+}
+
+/** W' = W / deviation, b' = b - W' mean: the same logits from features that were not standardised. */
+function foldScaling(weight: Float32Array, bias: Float32Array, { mean, deviation }: Scaling) {
+  const width = mean.length;
+  const folded = weight.map((value, i) => value / deviation[i % width]!);
+  const shifted = bias.map((value, c) => {
+    let sum = value;
+    for (let i = 0; i < width; i++) sum -= (weight[c * width + i]! / deviation[i]!) * mean[i]!;
+    return sum;
+  });
+  return { weight: folded, bias: shifted };
+}
