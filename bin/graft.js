@@ -1,2 +1,5 @@
 #!/usr/bin/env node
-console.log('own', process.argv.slice(2), process.cwd());
+// Starts the command line; everything is in dist/, which `npm ci` builds.
+import { main } from '../dist/cli/main.js';
+
+process.exitCode = await main(process.argv.slice(2));

@@ -27,7 +27,8 @@ def main(out):
     def run(smoothing, weights):
         """Loss and gradients at the start, then the parameters and the loss before each AdamW step."""
         w, b = start_w.clone().requires_grad_(), start_b.clone().requires_grad_()
-        criterion = torch.nn.CrossEntropyLoss(weight=weights, label_smoothing=smoothing)
+        per_sample = torch.nn.CrossEntropyLoss(label_smoothing=smoothing, reduction="none")
+        sample_weights = 1.0 if weights is None else weights[labels]
         optimiser = torch.optim.AdamW(
             [{"params": [w], "weight_decay": WEIGHT_DECAY}, {"params": [b], "weight_decay": 0.0}],
             lr=LEARNING_RATE, betas=BETAS, eps=EPS,
@@ -35,7 +36,7 @@ def main(out):
         steps = []
         for _ in range(STEPS):
             optimiser.zero_grad()
-            loss = criterion(x @ w.T + b, labels)
+            loss = (sample_weights * per_sample(x @ w.T + b, labels)).mean()
             loss.backward()
             grad_w, grad_b = w.grad.clone(), b.grad.clone()
             optimiser.step()
@@ -58,8 +59,9 @@ def main(out):
         "torch": torch.__version__,
         "notes": [
             "logits = x W^T + b; x [samples][features], W [classes][features], b [classes]",
-            "q = (1 - s) onehot(y) + s/classes; loss = sum_i sum_c -v_c q_ic log p_ic / sum_i v_{y_i}, v the class weights",
-            "the smoothed share is weighted by v_c too (PyTorch's rule), the divisor by the weight of the true class alone",
+            "q = (1 - s) onehot(y) + s/classes; loss = mean_i v_{y_i} sum_c -q_ic log p_ic, v the class weights",
+            "CrossEntropyLoss(weight=v, label_smoothing=s) would weight the smoothed share by v_c: with one rare class it pulls "
+            "every other photo towards that class",
             "steps[k]: loss and gradients before the step, w and b after it; weight decay is decoupled and on W alone",
         ],
         "x": x,

@@ -1,5 +1,6 @@
 // Cross-entropy of a linear softmax classifier, with class weights and label smoothing, and its gradient.
-// Definition as in PyTorch's CrossEntropyLoss: the mean over a batch is weighted by each sample's class weight.
+// A class weight scales the whole loss of the photos of that class. PyTorch's CrossEntropyLoss(weight, label_smoothing)
+// weights the smoothed share by the other classes' weights instead, which pulls every photo towards a rare class.
 
 /** A batch and the head that classifies it. */
 export interface CrossEntropyInput {
@@ -16,9 +17,9 @@ export interface CrossEntropyInput {
 }
 
 /**
- * With p = softmax(z), z = W x + b, class weights w, smoothing e, K classes and label y:
- * loss = [sum (1 - e) w_y (-log p_y) + (e / K) sum_k w_k (-log p_k)] / sum w_y.
- * dloss/dz_k = [p_k ((1 - e) w_y + (e / K) sum w) - (1 - e) w_y [k = y] - (e / K) w_k] / sum w_y.
+ * With p = softmax(z), z = W x + b, class weights w, smoothing e, K classes, label y and n rows:
+ * loss = 1/n sum w_y [(1 - e) (-log p_y) + (e / K) sum_k (-log p_k)],
+ * dloss/dz_k = w_y / n (p_k - (1 - e) [k = y] - e / K).
  * @param gradient overwritten with dloss/dW and dloss/db, if given.
  * @returns the loss in nats and how many rows have their label on top.
  */
@@ -29,8 +30,7 @@ export function softmaxCrossEntropy(
   const { rows, labels, width, weight, bias, classWeights } = input;
   const classes = bias.length;
   const spread = input.labelSmoothing / classes;
-  const weightSum = classWeights.reduce((sum, value) => sum + value, 0);
-  const total = labels.reduce((sum, label) => sum + classWeights[label]!, 0);
+  const certain = 1 - input.labelSmoothing;
   const logits = new Float64Array(classes);
   let loss = 0;
   let correct = 0;
@@ -48,18 +48,18 @@ export function softmaxCrossEntropy(
     let exponentials = 0;
     for (let k = 0; k < classes; k++) exponentials += Math.exp(logits[k]! - highest);
     const logSum = highest + Math.log(exponentials);
-    const hard = (1 - input.labelSmoothing) * classWeights[label]!;
-    loss += hard * (logSum - logits[label]!);
-    if (spread > 0) for (let k = 0; k < classes; k++) loss += spread * classWeights[k]! * (logSum - logits[k]!);
+    const share = classWeights[label]! / labels.length;
+    let surprise = certain * (logSum - logits[label]!);
+    if (spread > 0) for (let k = 0; k < classes; k++) surprise += spread * (logSum - logits[k]!);
+    loss += share * surprise;
     if (!gradient) return;
     for (let k = 0; k < classes; k++) {
-      const probability = Math.exp(logits[k]! - logSum);
-      const slope = probability * (hard + spread * weightSum) - (k === label ? hard : 0) - spread * classWeights[k]!;
-      addScaled(gradient.weight, k * width, x, slope / total);
-      gradient.bias[k]! += slope / total;
+      const slope = share * (Math.exp(logits[k]! - logSum) - (k === label ? certain : 0) - spread);
+      addScaled(gradient.weight, k * width, x, slope);
+      gradient.bias[k]! += slope;
     }
   });
-  return { loss: loss / total, correct };
+  return { loss, correct };
 }
 
 /** Four sums at a time: V8 keeps them in registers, which makes this twice as fast as one. */

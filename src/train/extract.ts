@@ -1,5 +1,6 @@
 // Feature extraction: the frozen backbone runs once per photo and view; what is in the cache is not computed again.
 import { readFile } from 'node:fs/promises';
+import { aheadOf } from '../base/ahead.ts';
 import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import { makeRng } from '../base/rng.ts';
@@ -132,21 +133,4 @@ async function readAndDecode(file: string, preprocess: Preprocess): Promise<Uint
     if (error instanceof GraftError) return error;
     return new GraftError('bad-photo', error instanceof Error ? error.message : String(error));
   }
-}
-
-/** Starts `work` on up to `ahead` items before they are asked for, in order; `work` must not reject. */
-export function aheadOf<T, R>(
-  items: readonly T[],
-  ahead: number,
-  work: (item: T) => Promise<R>,
-): (i: number) => Promise<R> {
-  const started = new Map<number, Promise<R>>();
-  return async i => {
-    for (let j = i; j < Math.min(items.length, i + ahead + 1); j++) {
-      if (!started.has(j)) started.set(j, work(items[j]!));
-    }
-    const result = await started.get(i)!;
-    started.delete(i);
-    return result;
-  };
 }

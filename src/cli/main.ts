@@ -1,0 +1,109 @@
+// The command line: rows become commander commands, errors become one sentence and an exit status.
+import { readFileSync } from 'node:fs';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { exitStatus, GraftError } from '../base/errors.ts';
+import { type CommandRow, commands, type OptionKind, type OptionRow } from './commands.ts';
+import { paintError } from './paint.ts';
+
+/** Runs `graft` with the words after it; returns the exit status. */
+export async function main(words: readonly string[]): Promise<number> {
+  let status = 0;
+  const program = makeProgram(async (row, values, json) => {
+    const run = await row.load();
+    status = await run(values, json);
+  });
+  try {
+    await program.parseAsync([...words], { from: 'user' });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has printed its sentence, or the help that was asked for.
+      return error.exitCode === 0 ? 0 : 2;
+    }
+    printError(error);
+    return exitStatus(error);
+  }
+}
+
+type Run = (row: CommandRow, values: Readonly<Record<string, unknown>>, json: boolean) => Promise<void>;
+
+function makeProgram(run: Run): Command {
+  const program = new Command('graft')
+    .description('Photos in folders in, a proven .tflite image classifier out.')
+    .version(readVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .showHelpAfterError('Try: graft --help')
+    .configureHelp({ sortOptions: false })
+    .configureOutput({ outputError: (message, write) => write(message.replace(/^error: /, 'graft: ')) })
+    .exitOverride();
+  for (const row of commands) program.addCommand(makeCommand(row, run));
+  program.addHelpText(
+    'after',
+    '\nExamples:\n  graft demo\n  graft train ./leaves\n  graft predict runs/train/model.tflite photo.jpg\n',
+  );
+  program.action(() => {
+    program.outputHelp();
+  });
+  return program;
+}
+
+function makeCommand(row: CommandRow, run: Run): Command {
+  const command = new Command(row.name)
+    .summary(row.summary)
+    .description(`${row.summary[0]!.toUpperCase()}${row.summary.slice(1)}.`)
+    .helpOption('-h, --help', 'show this help')
+    .showHelpAfterError(`Try: graft ${row.name} --help`)
+    .configureOutput({ outputError: (message, write) => write(message.replace(/^error: /, 'graft: ')) })
+    .exitOverride();
+  for (const argument of row.arguments) {
+    const words = argument.many ? `${argument.name}...` : argument.name;
+    command.addArgument(new Argument(argument.optional ? `[${words}]` : `<${words}>`, argument.help));
+  }
+  for (const option of row.options) command.addOption(makeOption(option));
+  command.addHelpText('after', `\nExamples:\n${row.examples.map(example => `  ${example}`).join('\n')}\n`);
+  command.action(async (...received: unknown[]) => {
+    const { json, ...options } = command.opts() as Record<string, unknown>;
+    const named = Object.fromEntries(row.arguments.map(({ name }, i) => [name, received[i]]));
+    await run(row, { ...options, ...named }, json === true);
+  });
+  return command;
+}
+
+function makeOption({ flag, type, help }: OptionRow): Option {
+  if (type.kind === 'flag') return new Option(`--${flag}`, help);
+  const option = new Option(`--${flag} <${type.placeholder}>`, help);
+  return type.kind === 'text' ? option : option.argParser(text => parseNumber(text, type));
+}
+
+function parseNumber(text: string, type: Extract<OptionKind, { min: number }>): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  const kind = type.kind === 'whole' ? 'a whole number' : 'a number';
+  if (
+    !Number.isFinite(value) ||
+    value < type.min ||
+    value > type.max ||
+    (type.kind === 'whole' && !Number.isInteger(value))
+  ) {
+    throw new InvalidArgumentError(`It has to be ${kind} from ${type.min} to ${type.max}.`);
+  }
+  return value;
+}
+
+/** Prints an error for a person: no stack, unless the error is a defect of graft. */
+function printError(error: unknown): void {
+  if (error instanceof GraftError) {
+    const hint = error.hint ? `\n${error.hint}` : '';
+    process.stderr.write(`${paintError('red', 'graft:')} ${error.message}${hint}\n`);
+    return;
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(
+    `${paintError('red', 'graft:')} This is a defect in graft; please report it with these lines.\n${stack}\n`,
+  );
+}
+
+function readVersion(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

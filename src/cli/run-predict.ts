@@ -1,0 +1,21 @@
+// Prints what graft predict said.
+import { type PredictOptions, predict } from '../project/predict.ts';
+import type { CommandCode } from './commands.ts';
+import { paintError } from './paint.ts';
+import { runVerb } from './run-verb.ts';
+import { formatTable, percent, printJson } from './text.ts';
+
+/** Exit status 1 when a photo could not be read, so that a script notices. */
+export const runPredict: CommandCode = async (values, json) => {
+  const result = await runVerb(predict(values as unknown as PredictOptions));
+  if (json) {
+    printJson([...result.predictions, ...result.unread]);
+  } else if (result.predictions.length > 0) {
+    const rows = result.predictions.map(({ file, label, probability }) => [file, label, percent(probability)]);
+    process.stdout.write(`${formatTable(['photo', 'class', 'probability'], rows)}\n`);
+  }
+  for (const { file, error } of result.unread) {
+    process.stderr.write(`${paintError('red', 'graft:')} ${file}: ${error}\n`);
+  }
+  return result.unread.length > 0 ? 1 : 0;
+};

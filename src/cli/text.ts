@@ -1,0 +1,37 @@
+// Small pieces of terminal text.
+
+/** 0.934 as "93.4 %". */
+export function percent(part: number): string {
+  return `${(100 * part).toFixed(1)} %`;
+}
+
+/** One JSON value on standard output, indented, with a final newline. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Control characters of file and class names are shown as '?': a name must not move the cursor or recolour the screen. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}|\p{Cf}/gu, '?');
+}
+
+/** Rows as aligned columns, the first one to the left and the others to the right, two spaces apart. */
+export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [head, ...rows].map(row => row.map(printable));
+  const widths = head.map((_, column) => Math.max(...cells.map(row => width(row[column]!))));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => (i === 0 ? cell + gap(widths[i]!, cell) : gap(widths[i]!, cell) + cell))
+      .join('  ')
+      .trimEnd();
+  return cells.map(line).join('\n');
+}
+
+function gap(width_: number, cell: string): string {
+  return ' '.repeat(width_ - width(cell));
+}
+
+/** Columns that a text takes: code points, which is right for all but wide and combining characters. */
+function width(text: string): number {
+  return [...text].length;
+}

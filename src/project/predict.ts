@@ -1,0 +1,93 @@
+// graft predict: the class of single photos.
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { explainSystemError, GraftError } from '../base/errors.ts';
+import type { VerbEvent } from '../base/events.ts';
+import { argMax } from '../evaluate/metrics.ts';
+import { classifyFiles } from './classify-files.ts';
+import { defaultWorkers } from './defaults.ts';
+import { openModel } from './open-model.ts';
+
+/** Options of `predict`. */
+export interface PredictOptions {
+  /** A run folder or a .tflite file that graft wrote. */
+  readonly model: string;
+  /** Photos, or folders whose files are photos (not searched deeper). */
+  readonly files: readonly string[];
+  /** Photos decoded ahead of the model; default: the machine's cores. */
+  readonly workers?: number;
+}
+
+/** One photo's prediction. */
+export interface Prediction {
+  readonly file: string;
+  readonly label: string;
+  readonly probability: number;
+  /** Probability of every class, by name; they sum to 1. */
+  readonly probabilities: Readonly<Record<string, number>>;
+}
+
+/** A photo that could not be read. */
+export interface Unread {
+  readonly file: string;
+  readonly error: string;
+}
+
+/** Result of `predict`: photos in the order given. */
+export interface PredictResult {
+  readonly predictions: readonly Prediction[];
+  readonly unread: readonly Unread[];
+}
+
+/** Classifies photos. A photo that cannot be read is reported and does not stop the others. */
+export async function* predict(options: PredictOptions): AsyncGenerator<VerbEvent<PredictResult>> {
+  const files = await expandFolders(options.files);
+  const model = await openModel(options.model);
+  try {
+    const predictions: Prediction[] = [];
+    const unread: Unread[] = [];
+    let done = 0;
+    for await (const outcome of classifyFiles(model, files, options.workers ?? defaultWorkers())) {
+      const file = files[outcome.index]!;
+      if ('error' in outcome) {
+        unread.push({ file, error: outcome.error.message });
+      } else {
+        const { probabilities } = outcome;
+        const top = argMax(probabilities);
+        predictions.push({
+          file,
+          label: model.classes[top]!,
+          probability: probabilities[top]!,
+          probabilities: Object.fromEntries(model.classes.map((name, k) => [name, probabilities[k]!])),
+        });
+      }
+      yield { type: 'progress', stage: 'predict', done: ++done, total: files.length, unit: 'photos' };
+    }
+    yield { type: 'result', result: { predictions, unread } };
+  } finally {
+    await model.close();
+  }
+}
+
+async function expandFolders(paths: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const path of paths) {
+    const found = await stat(path).catch(error => {
+      throw explainSystemError(error, path);
+    });
+    if (!found.isDirectory()) {
+      files.push(path);
+      continue;
+    }
+    const entries = await readdir(path, { withFileTypes: true });
+    const inside = entries.filter(entry => entry.isFile() && !entry.name.startsWith('.')).map(entry => entry.name);
+    if (inside.length === 0)
+      throw new GraftError(
+        'empty-dataset',
+        `The folder ${path} holds no files.`,
+        'Name photos, or a folder of photos.',
+      );
+    files.push(...inside.sort().map(name => join(path, name)));
+  }
+  return files;
+}

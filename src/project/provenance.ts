@@ -1,0 +1,47 @@
+// What a model says of itself, in model.onnx and model.tflite alike: enough to use the file without its folder.
+import { GraftError } from '../base/errors.ts';
+import type { Preprocess } from '../image/preprocess.ts';
+
+/** Name of the metadata entry, in ONNX's metadata_props and among TFLite's metadata buffers. */
+export const PROVENANCE_KEY = 'graft';
+
+/** A model's own description. */
+export interface Provenance {
+  readonly format: 1;
+  readonly graft: string;
+  readonly backbone: string;
+  readonly classes: readonly string[];
+  readonly preprocess: Preprocess;
+  /** sha256 of the weights that the backbone started from. */
+  readonly weights: string;
+  /** sha256 over the manifest's photos and labels. */
+  readonly dataset: string;
+}
+
+/** Checks a description that was read from a file. Throws GraftError `bad-model`. */
+export function parseProvenance(text: string, file: string): Provenance {
+  let value: Partial<Provenance>;
+  try {
+    value = JSON.parse(text) as Partial<Provenance>;
+  } catch {
+    value = {};
+  }
+  const { classes, preprocess } = value;
+  const sound =
+    value.format === 1 &&
+    Array.isArray(classes) &&
+    classes.length >= 2 &&
+    classes.every(name => typeof name === 'string') &&
+    Number.isInteger(preprocess?.size) &&
+    preprocess!.size > 0 &&
+    preprocess!.size <= 4096 &&
+    preprocess!.fit === 'squash' &&
+    ['linear', 'cubic', 'lanczos3'].includes(preprocess!.kernel);
+  if (!sound)
+    throw new GraftError(
+      'bad-model',
+      `${file} has a description that this version of graft cannot read.`,
+      'Export it again with this version.',
+    );
+  return value as Provenance;
+}

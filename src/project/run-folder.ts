@@ -1,0 +1,73 @@
+// The folder of one run: runs/train, runs/train2, ... A name that the user chose is never changed behind their back.
+import { mkdir, readdir, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { explainSystemError, GraftError } from '../base/errors.ts';
+
+/** Where a run goes. */
+export interface RunFolderOptions {
+  /** Folder that holds the runs; default `runs`. */
+  readonly project: string;
+  /** Name of the run; without one, the first free of train, train2, train3 ... */
+  readonly name?: string;
+  /** Write into a named folder that exists. */
+  readonly existOk: boolean;
+}
+
+/** Files of a run, by what they hold. */
+export const runFiles = {
+  tflite: 'model.tflite',
+  onnx: 'model.onnx',
+  labels: 'labels.txt',
+  results: 'results.csv',
+  metrics: 'metrics.json',
+  manifest: 'manifest.json',
+  args: 'args.json',
+} as const;
+
+/**
+ * Makes the folder of a new run and returns its path.
+ * @throws GraftError `exists` when the named folder holds something and `existOk` is not set.
+ */
+export async function makeRunFolder(options: RunFolderOptions, base: string): Promise<string> {
+  const { project, name } = options;
+  try {
+    await mkdir(project, { recursive: true });
+    if (name !== undefined) {
+      const folder = join(project, name);
+      if (!options.existOk && (await holdsSomething(folder))) {
+        throw new GraftError(
+          'exists',
+          `The run folder ${folder} exists.`,
+          'Choose another --name, or add --exist-ok to write into it.',
+        );
+      }
+      await mkdir(folder, { recursive: true });
+      return folder;
+    }
+    for (let number = 1; ; number++) {
+      const folder = join(project, number === 1 ? base : `${base}${number}`);
+      try {
+        await mkdir(folder);
+        return folder;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+    }
+  } catch (error) {
+    throw explainSystemError(error, name === undefined ? project : join(project, name));
+  }
+}
+
+/** Takes a run folder away again if nothing was written into it. */
+export async function dropEmptyRunFolder(folder: string): Promise<void> {
+  await rmdir(folder).catch(() => {});
+}
+
+async function holdsSomething(folder: string): Promise<boolean> {
+  try {
+    return (await readdir(folder)).length > 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}

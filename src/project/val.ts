@@ -1,0 +1,76 @@
+// graft val: the accuracy of a run or a .tflite file on any labelled folder.
+import { resolve } from 'node:path';
+import { GraftError } from '../base/errors.ts';
+import type { VerbEvent } from '../base/events.ts';
+import { labelledFolder } from '../dataset/labelled-folder.ts';
+import { argMax, type Metrics, measurePredictions } from '../evaluate/metrics.ts';
+import { classifyFiles } from './classify-files.ts';
+import { defaultWorkers } from './defaults.ts';
+import { openModel } from './open-model.ts';
+
+/** Options of `val`. */
+export interface ValOptions {
+  /** A run folder or a .tflite file that graft wrote. */
+  readonly model: string;
+  /** A folder with one folder per class, or with split folders. */
+  readonly data: string;
+  /** Photos decoded ahead of the model; default: the machine's cores. */
+  readonly workers?: number;
+}
+
+/** Result of `val`. */
+export interface ValResult extends Metrics {
+  readonly model: string;
+  readonly data: string;
+  readonly classes: readonly string[];
+  /** Which part of the folder was used: test, validation, train, or all. */
+  readonly part: string;
+  /** Files that were left out, with the reason. */
+  readonly excluded: readonly { readonly path: string; readonly reason: string }[];
+}
+
+/**
+ * Measures a model on a labelled folder.
+ * @throws GraftError `label-mismatch` when the folder has classes that the model does not know.
+ */
+export async function* val(options: ValOptions): AsyncGenerator<VerbEvent<ValResult>> {
+  const workers = options.workers ?? defaultWorkers();
+  const model = await openModel(options.model);
+  try {
+    const folder = yield* labelledFolder(options.data, model.classes, { workers });
+    const truth: number[] = [];
+    const predicted: number[] = [];
+    const excluded = [...folder.excluded];
+    const files = folder.photos.map(photo => resolve(options.data, photo.path));
+    let done = 0;
+    for await (const outcome of classifyFiles(model, files, workers)) {
+      const photo = folder.photos[outcome.index]!;
+      if ('error' in outcome) {
+        excluded.push({ path: photo.path, reason: outcome.error.message });
+      } else {
+        truth.push(model.classes.indexOf(photo.class));
+        predicted.push(argMax(outcome.probabilities));
+      }
+      yield { type: 'progress', stage: 'val', done: ++done, total: files.length, unit: 'photos' };
+    }
+    if (truth.length === 0) {
+      throw new GraftError(
+        'empty-dataset',
+        `None of the ${files.length} photos in ${options.data} can be read.`,
+        'Give a folder with JPEG, PNG or WebP photos.',
+      );
+    }
+    const metrics = measurePredictions(truth, predicted, model.classes);
+    const result = {
+      model: options.model,
+      data: options.data,
+      classes: model.classes,
+      part: folder.part,
+      ...metrics,
+      excluded,
+    };
+    yield { type: 'result', result };
+  } finally {
+    await model.close();
+  }
+}
