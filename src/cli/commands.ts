@@ -1,5 +1,6 @@
 // Every command of graft as a row: its words, its options and what it does. Parsing and help come from these rows.
 // Nothing heavy is imported here: a command imports its verb when it runs.
+import type { CommandCode } from './command-code.ts';
 
 /** How an option's text becomes a value. */
 export type OptionKind =
@@ -33,9 +34,6 @@ export interface CommandRow {
   /** Loads the code that runs it. */
   readonly load: () => Promise<CommandCode>;
 }
-
-/** Runs a command. `values` are the options that the user gave, by camel-case key, beside the arguments by name. */
-export type CommandCode = (values: Readonly<Record<string, unknown>>, json: boolean) => Promise<number>;
 
 const whole = (placeholder: string, min: number, max = 1_000_000) =>
   ({ kind: 'whole', placeholder, min, max }) as const;

@@ -1,6 +1,6 @@
 // Prints what graft predict said.
 import { type PredictOptions, predict } from '../project/predict.ts';
-import type { CommandCode } from './commands.ts';
+import type { CommandCode } from './command-code.ts';
 import { paintError } from './paint.ts';
 import { runVerb } from './run-verb.ts';
 import { formatTable, percent, printJson } from './text.ts';

@@ -1,7 +1,7 @@
 // Prints what graft val measured.
 import type { ValResult } from '../project/val.ts';
 import { type ValOptions, val } from '../project/val.ts';
-import type { CommandCode } from './commands.ts';
+import type { CommandCode } from './command-code.ts';
 import { paint } from './paint.ts';
 import { runVerb } from './run-verb.ts';
 import { formatTable, percent, printJson } from './text.ts';
@@ -21,7 +21,7 @@ function describeVal(result: ValResult): string {
     percent(figures.recall),
     percent(figures.f1),
   ]);
-  const part = result.part === 'all' ? '' : ` (its ${result.part} split)`;
+  const part = result.part === 'everything' ? '' : ` (its ${result.part} split)`;
   return [
     `${paint('bold', percent(result.accuracy))} of ${result.images} photos in ${result.data}${part} are right; macro F1 ${percent(result.macro_f1)}.`,
     '',

@@ -145,7 +145,7 @@ export function renderView(pixels: Uint8Array, size: number, view: View, out: Ui
 /** Mirrors a coordinate at 0 and `last`, once, and clamps what is still outside. */
 function reflect(value: number, last: number): number {
   const mirrored = value < 0 ? -value : value > last ? 2 * last - value : value;
-  return mirrored < 0 ? 0 : mirrored > last ? last : mirrored;
+  return Math.max(0, Math.min(last, mirrored));
 }
 
 function toByte(value: number): number {

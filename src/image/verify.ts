@@ -107,7 +107,17 @@ export async function verifyPhoto(bytes: Uint8Array): Promise<Verdict> {
   if (!sniffed.readable) return refuse(`a file of the kind ${sniffed.name}, which is not read; save it as JPEG or PNG`);
   try {
     const input = { failOn: 'truncated', limitInputPixels: MAX_PIXELS } as const;
-    const { format, width, height, orientation = 1, autoOrient } = await sharp(bytes, input).metadata();
+    const {
+      format,
+      width,
+      height,
+      orientation = 1,
+      autoOrient,
+    } = await sharp(bytes, {
+      ...input,
+      limitInputPixels: false,
+    }).metadata();
+    // Only the header has been read so far, hence no limit: the message can name the size.
     if (!photoFormats.has(format)) return refuse(`a file of the kind ${format}, which is not read`);
     if (width * height > MAX_PIXELS) {
       return refuse(`${width} x ${height} pixels are more than the limit of ${MAX_PIXELS / 1e6} megapixels`);
@@ -133,7 +143,7 @@ export async function verifyPhoto(bytes: Uint8Array): Promise<Verdict> {
 
 /** The sentence for a file over MAX_PHOTO_BYTES. */
 export function tooManyBytes(bytes: number): string {
-  const mebi = (count: number) => Math.round(count / 1024 / 1024);
+  const mebi = (count: number) => Math.ceil(count / 1024 / 1024);
   return `${mebi(bytes)} MiB are more than the limit of ${mebi(MAX_PHOTO_BYTES)} MiB for one photo`;
 }
 

@@ -98,7 +98,7 @@ async function openTflite(path: string): Promise<OpenModel> {
     batch: 1,
     async classify(pixels) {
       const results: Float32Array[] = [];
-      for (const photo of pixels) results.push((await model.run([toSigned(photo)]))[0] as Float32Array);
+      for (const photo of pixels) results.push((await model.run(toSigned(photo)))[0] as Float32Array);
       return results;
     },
     close: async () => model.close(),

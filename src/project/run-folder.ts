@@ -8,7 +8,7 @@ export interface RunFolderOptions {
   /** Folder that holds the runs; default `runs`. */
   readonly project: string;
   /** Name of the run; without one, the first free of train, train2, train3 ... */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Write into a named folder that exists. */
   readonly existOk: boolean;
 }

@@ -23,8 +23,8 @@ export interface ValResult extends Metrics {
   readonly model: string;
   readonly data: string;
   readonly classes: readonly string[];
-  /** Which part of the folder was used: test, validation, train, or all. */
-  readonly part: string;
+  /** Which part of the folder was used: its test split, else its validation split, else everything. */
+  readonly part: 'test' | 'validation' | 'everything';
   /** Files that were left out, with the reason. */
   readonly excluded: readonly { readonly path: string; readonly reason: string }[];
 }
@@ -65,7 +65,7 @@ export async function* val(options: ValOptions): AsyncGenerator<VerbEvent<ValRes
       model: options.model,
       data: options.data,
       classes: model.classes,
-      part: folder.part,
+      part: folder.used,
       ...metrics,
       excluded,
     };

@@ -1,4 +1,5 @@
 // What a lowering may ask and do: the layout and shape of every value, who reads it, and the operators made so far.
+import { createHash } from 'node:crypto';
 import type { Graph, Node } from '../onnx/graph.ts';
 import type { SupportedOp } from '../onnx/ops.ts';
 import { sizeOf, type Tensor, toNumbers, transpose } from '../tensor/tensor.ts';
@@ -37,16 +38,17 @@ export interface Facts {
 
 /** The file under construction. */
 export interface Plan extends Facts {
-  /** What the file has for a value of the graph: another name of the same data, times a factor still to be applied. */
+  /** Values that are the same data in the file as another value. */
   readonly aliases: Map<string, string>;
+  /** Values that the file has without a factor, which the weights that read them take over: graph = factor * file. */
   readonly pendingScale: Map<string, number>;
   /** Nodes that another one has swallowed. */
   readonly swallowed: Set<Node>;
-  /** Index of a computed value, made on first use. */
+  /** Index of a value of the graph, made on first use. */
   tensor(name: string): number;
   /** Index of a constant; equal constants have one index. */
   store(name: string, tensor: Tensor): number;
-  /** Appends an operator that makes the graph's value `output`, of `shape`. */
+  /** Appends an operator that makes the value `output`, of `shape`; returns its index. */
   emit<O extends OperatorName>(
     op: O,
     inputs: readonly number[],
@@ -54,7 +56,7 @@ export interface Plan extends Facts {
     shape: readonly number[],
     options: OperatorOptions<O>,
     version?: number,
-  ): void;
+  ): number;
 }
 
 /** How one op of the graph becomes operators of the file. */
@@ -69,7 +71,7 @@ export interface Lowering<O extends SupportedOp> {
 export const isRefusal = (answer: Value | Refusal): answer is Refusal => 'problem' in answer;
 
 /** The value of a computed input. Its absence is a defect in the order of nodes, found before. */
-export function valueOf(facts: Facts, name: string | undefined): Value {
+export function getValue(facts: Facts, name: string | undefined): Value {
   const value = name === undefined ? undefined : facts.values.get(name);
   if (!value) throw new Error(`Nothing computes ${name}.`);
   return value;
@@ -124,7 +126,11 @@ export function broadcast(a: readonly number[], b: readonly number[]): number[] 
 /** The activation that a node is, if an operator can apply it to its own output. */
 export function activationOf(facts: Facts, node: Node | undefined): number {
   if (node?.op === 'Relu') return Activation.RELU;
-  if (node?.op === 'Clip' && scalarConstant(facts, node.inputs[1]) === 0 && scalarConstant(facts, node.inputs[2]) === 6) {
+  if (
+    node?.op === 'Clip' &&
+    scalarConstant(facts, node.inputs[1]) === 0 &&
+    scalarConstant(facts, node.inputs[2]) === 6
+  ) {
     return Activation.RELU6;
   }
   return Activation.NONE;
@@ -140,7 +146,7 @@ export function fuseActivation(node: Node, plan: Plan): { activation: number; ou
   return { activation, output: reader.outputs[0]! };
 }
 
-/** Tensors and operators of the file, as they are made; `rename` keeps the tensors in the order of first use. */
+/** An empty file; its tensors are numbered in the order of first use. */
 export function startPlan(facts: Facts): Plan & { tensors: TfliteTensor[]; operators: KnownOperator[] } {
   const tensors: TfliteTensor[] = [];
   const operators: KnownOperator[] = [];
@@ -163,11 +169,11 @@ export function startPlan(facts: Facts): Plan & { tensors: TfliteTensor[]; opera
     tensor(name) {
       let source = name;
       while (aliases.has(source)) source = aliases.get(source)!;
-      return place(source, valueOf(facts, source).shape);
+      return place(source, getValue(facts, source).shape);
     },
     store(name, tensor) {
       const data = bytesOf(tensor);
-      const key = `${tensor.dtype} [${tensor.shape}] ${Buffer.from(data).toString('latin1')}`;
+      const key = `${tensor.dtype} [${tensor.shape}] ${createHash('sha256').update(data).digest('base64')}`;
       const known = stored.get(key);
       if (known !== undefined) return known;
       const type = ({ float32: 'FLOAT32', int32: 'INT32' } as const)[tensor.dtype as 'float32' | 'int32'];
@@ -175,7 +181,9 @@ export function startPlan(facts: Facts): Plan & { tensors: TfliteTensor[]; opera
       return tensors.push({ name, type, shape: tensor.shape, data }) - 1;
     },
     emit(op, inputs, output, shape, options, version = 1) {
-      operators.push({ op, version, inputs, outputs: [place(output, shape)], options } as KnownOperator);
+      const index = place(output, shape);
+      operators.push({ op, version, inputs, outputs: [index], options } as KnownOperator);
+      return index;
     },
   };
 }

@@ -133,7 +133,8 @@ function readOffset(source: Source, at: number): number {
   return at + offset;
 }
 
-const readUint16 = (source: Source, at: number): number => read(source, at, 2, place => source.view.getUint16(place, true));
+const readUint16 = (source: Source, at: number): number =>
+  read(source, at, 2, place => source.view.getUint16(place, true));
 
 function read(source: Source, at: number, width: number, get: (at: number) => number): number {
   check(source, at, width);

@@ -218,7 +218,11 @@ type ValueOf<T extends string> = T extends keyof ScalarValues
         : never;
 
 type Fields<N extends TableName> = (typeof tables)[N];
-type TypeOf<N extends TableName, F extends keyof Fields<N>> = Fields<N>[F] extends readonly [number, infer T, ...unknown[]]
+type TypeOf<N extends TableName, F extends keyof Fields<N>> = Fields<N>[F] extends readonly [
+  number,
+  infer T,
+  ...unknown[],
+]
   ? T & string
   : never;
 type ScalarFields<N extends TableName> = {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { crc32, deflateSync } from 'node:zlib';
+import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import type { NoteEvent, ProgressEvent, Steps } from '../../src/base/events.ts';
 import { makeRng } from '../../src/base/rng.ts';
@@ -19,6 +19,16 @@ export function noise(seed: number, width = 24, height = 16, channels: 3 | 4 = 3
 /** A small JPEG; every seed is another file. */
 export function photo(seed: number): Promise<Buffer> {
   return noise(seed).jpeg().toBuffer();
+}
+
+/** CRC-32 of PNG chunks (zlib.crc32 is not in every Node 20). */
+function crc32(bytes: Uint8Array): number {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
 }
 
 /** A PNG of one colour with the given header size; `rows` rows of pixels really follow. */

@@ -84,7 +84,7 @@ const bad: readonly [string, () => Promise<Uint8Array> | Uint8Array, string | Re
   ['BMP', () => bmp, kind('BMP')],
   ['HEIC', () => text('\0\0\0\x18ftypheic\0\0\0\0mif1heic'), heic],
   ['HEIC with a general brand', () => text('\0\0\0\x18ftypmif1\0\0\0\0mif1heic'), heic],
-  ['decompression bomb', () => pngClaiming(100_000, 100_000, 1), /pixels? (?:are more|than)|limit/],
+  ['decompression bomb', () => pngClaiming(100_000, 100_000, 1), tooMany],
   ['header only', async () => (await photo(1)).subarray(0, 100), /^(?:truncated|a damaged JPEG): /],
   ['magic bytes only', () => text('\xff\xd8\xff'), /^(?:truncated|a damaged JPEG): /],
 ];
@@ -99,13 +99,9 @@ for (const [name, make, reason] of bad) {
   });
 }
 
-test('a decompression bomb is named with its size', async () => {
-  assert.deepEqual(await verifyPhoto(pngClaiming(100_000, 100_000, 1)), { ok: false, reason: tooMany });
-});
-
 test('a file over the limit of bytes is not looked into', async () => {
   const huge = { length: MAX_PHOTO_BYTES + 1 } as Uint8Array;
-  const reason = '256 MiB are more than the limit of 256 MiB for one photo';
+  const reason = '257 MiB are more than the limit of 256 MiB for one photo';
   assert.deepEqual(await verifyPhoto(huge), { ok: false, reason });
 });
 

@@ -1,0 +1,44 @@
+// Prints what graft train made.
+import { join } from 'node:path';
+import { type TrainResult, train } from '../project/train.ts';
+import type { TrainOptions } from '../project/train-options.ts';
+import type { CommandCode } from './command-code.ts';
+import { paint } from './paint.ts';
+import { runVerb } from './run-verb.ts';
+import { formatTable, percent, printJson } from './text.ts';
+
+export const runTrain: CommandCode = async (values, json) => {
+  const { noFlip, ...options } = values;
+  const result = await runVerb(train({ ...options, ...(noFlip ? { flip: false } : {}) } as unknown as TrainOptions));
+  if (json) printJson(result);
+  else process.stdout.write(describeTrain(result));
+  return 0;
+};
+
+/** The end of a run, for a person. */
+export function describeTrain(result: TrainResult): string {
+  const { validation, proof, seconds, run } = result;
+  const rows = validation.per_class.map(({ class: name, images, precision, recall }) => [
+    name,
+    String(result.counts.train?.[name] ?? 0),
+    String(images),
+    percent(precision),
+    percent(recall),
+  ]);
+  const model = join(run, 'model.tflite');
+  return [
+    '',
+    formatTable(['class', 'train', 'validation', 'precision', 'recall'], rows),
+    '',
+    `${paint('bold', `${percent(validation.accuracy)} of ${validation.images} validation photos are right`)} (epoch ${result.best_epoch} of ${result.epochs}; macro F1 ${percent(validation.macro_f1)}).`,
+    `${paint('green', 'Proven:')} LiteRT ran ${model} on the same photos: ${percent(proof.accuracy)} right, ` +
+      `top class the same on ${percent(proof.top_class_agreement)}, largest difference ${proof.max_difference.toExponential(1)}.`,
+    `${(result.size / 1e6).toFixed(1)} MB; ${proof.latency_ms.median.toFixed(1)} ms a photo in LiteRT here (WebAssembly, one thread).`,
+    `${seconds.total.toFixed(1)} s: scan ${seconds.scan.toFixed(1)}, features ${seconds.features.toFixed(1)}, head ${seconds.head.toFixed(1)}, export ${seconds.export.toFixed(1)}, proof ${seconds.proof.toFixed(1)}.`,
+    '',
+    'Next:',
+    `  graft predict ${model} photo.jpg`,
+    `  graft val ${run} ./other-photos`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,13 @@
+// graft as a library: one async function per verb, which yields typed events and ends with its result.
+//
+//   import { finish, train } from 'graft';
+//   const result = await finish(train({ data: './leaves' }), event => console.log(event));
+
+export { type ErrorCode, GraftError } from './base/errors.ts';
+export { finish, type NoteEvent, type ProgressEvent, type ResultEvent, type VerbEvent } from './base/events.ts';
+export type { Metrics } from './evaluate/metrics.ts';
+export { type DemoOptions, type DemoResult, demo } from './project/demo.ts';
+export { type Prediction, type PredictOptions, type PredictResult, predict, type Unread } from './project/predict.ts';
+export { type TrainResult, type TrainSeconds, train } from './project/train.ts';
+export type { TrainOptions } from './project/train-options.ts';
+export { type ValOptions, type ValResult, val } from './project/val.ts';

@@ -1,0 +1,75 @@
+// graft demo: draws sample leaf photos, trains on them as on anybody's photos, and shows the result as a picture.
+import { join, resolve } from 'node:path';
+import type { Steps, VerbEvent } from '../base/events.ts';
+import { writeWhole } from '../base/files.ts';
+import { loadManifest } from '../dataset/manifest.ts';
+import { drawLeafDataset } from '../demo/draw-leaf-dataset.ts';
+import { type ContactTile, drawContactSheet } from '../evaluate/contact-sheet.ts';
+import { argMax } from '../evaluate/metrics.ts';
+import { classifyFiles } from './classify-files.ts';
+import { defaultWorkers } from './defaults.ts';
+import { openModel } from './open-model.ts';
+import { runFiles } from './run-folder.ts';
+import { runTraining, type TrainResult } from './train.ts';
+import { resolveTrainOptions } from './train-options.ts';
+
+/** Options of `demo`. */
+export interface DemoOptions {
+  /** Photos to draw, half of them healthy. Default: 300. */
+  readonly photos?: number;
+  /** Seed of the drawings, the split and training. Default: 0. */
+  readonly seed?: number;
+  /** Folder that holds the runs and the drawn photos. Default: runs. */
+  readonly project?: string;
+  /** Photos drawn and decoded at a time. Default: the machine's cores. */
+  readonly workers?: number;
+}
+
+/** Result of `demo`. */
+export interface DemoResult extends TrainResult {
+  /** Folder of the drawn photos. */
+  readonly photos: string;
+  /** PNG that shows the validation photos with what the model says. */
+  readonly picture: string;
+}
+
+/** Draws, trains, exports, proves, and paints a contact sheet of the validation photos. */
+export async function* demo(options: DemoOptions = {}): AsyncGenerator<VerbEvent<DemoResult>> {
+  const { photos = 300, seed = 0, project = 'runs', workers = defaultWorkers() } = options;
+  const folder = join(project, `leaves-${photos}-seed-${seed}`);
+  yield {
+    type: 'note',
+    message: `Drawing ${photos} leaves into ${folder}: an example that stands for your own photos.`,
+  };
+  yield* drawLeafDataset(folder, { photos, seed, workers });
+  const result = yield* runTraining(resolveTrainOptions({ data: folder, seed, project, workers }), 'demo');
+  const picture = join(result.run, 'predictions.png');
+  yield* paintPredictions(result, folder, picture, workers);
+  yield { type: 'result', result: { ...result, photos: folder, picture } };
+}
+
+/** Classifies the validation photos with the exported file and paints them. */
+async function* paintPredictions(result: TrainResult, data: string, picture: string, workers: number): Steps<void> {
+  const manifest = await loadManifest(join(result.run, runFiles.manifest));
+  const photos = manifest.photos.filter(photo => photo.split === 'validation');
+  const files = photos.map(photo => resolve(data, photo.path));
+  const model = await openModel(join(result.run, runFiles.tflite));
+  const tiles: ContactTile[] = [];
+  try {
+    for await (const outcome of classifyFiles(model, files, workers)) {
+      if ('error' in outcome) continue;
+      const { index, probabilities } = outcome;
+      const top = argMax(probabilities);
+      tiles.push({
+        file: files[index]!,
+        truth: photos[index]!.class,
+        predicted: model.classes[top]!,
+        probability: probabilities[top]!,
+      });
+      yield { type: 'progress', stage: 'picture', done: tiles.length, total: files.length, unit: 'photos' };
+    }
+  } finally {
+    await model.close();
+  }
+  await writeWhole(picture, await drawContactSheet(tiles));
+}

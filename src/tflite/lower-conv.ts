@@ -1,0 +1,170 @@
+// Convolutions: ordinary, grouped and depthwise, with the padding arithmetic of TFLite and what they can swallow.
+import type { Node } from '../onnx/graph.ts';
+import { float32, type Tensor, transpose } from '../tensor/tensor.ts';
+import { finishGate, gateAfter } from './lower-elementwise.ts';
+import { floatConstant, fuseActivation, getValue, type Lowering, type Plan } from './plan.ts';
+import { Activation, Padding } from './schema.ts';
+
+type Convolution = Node<'Conv'>;
+
+/** Window of one axis: kernel, stride, dilation, and the graph's zeros before and after. */
+interface Window {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Conv -> [PAD +] CONV_2D or DEPTHWISE_CONV_2D; a following activation or hard-sigmoid gate becomes part of it. */
+export const lowerConv: Lowering<'Conv'> = {
+  infer(node, facts) {
+    const input = getValue(facts, node.inputs[0]);
+    if (input.layout !== 'NCHW') {
+      return {
+        problem: 'it reads a value that is not an NCHW image',
+        remedy: 'Put a Transpose with perm [0, 3, 1, 2] between the input and the first Conv.',
+      };
+    }
+    const weight = floatConstant(facts, node.inputs[1]);
+    const bias = node.inputs[2] ? floatConstant(facts, node.inputs[2]) : null;
+    if (!weight || bias === undefined) {
+      return {
+        problem: 'its weight or bias is not a float32 constant',
+        remedy: 'Store both as constants of the graph.',
+      };
+    }
+    const [, height, width, channels] = input.shape as [number, number, number, number];
+    const [out, perGroup, kernelHeight, kernelWidth] = weight.shape;
+    const { group, kernel_shape: kernel } = node.attributes;
+    const fits =
+      weight.shape.length === 4 &&
+      perGroup! * group === channels &&
+      out! % group === 0 &&
+      kernel[0] === kernelHeight &&
+      kernel[1] === kernelWidth &&
+      (bias === null || bias.data.length === out);
+    if (!fits) {
+      return {
+        problem: `its weight [${weight.shape.join(', ')}] does not fit ${channels} channels in ${group} groups`,
+        remedy: 'Build the graph again with matching weights.',
+      };
+    }
+    const [vertical, horizontal] = windows(node);
+    const shape = [1, outSize(height, vertical), outSize(width, horizontal), out!];
+    if (shape.some(dim => dim < 1)) {
+      return {
+        problem: `its window is larger than the ${height} x ${width} image it reads`,
+        remedy: 'Use a larger input size.',
+      };
+    }
+    return { layout: 'NCHW', shape };
+  },
+
+  emit(node, plan) {
+    const gate = gateAfter(node, plan);
+    const { activation, output } = gate
+      ? { activation: Activation.RELU6, output: gate.rawOutput }
+      : fuseActivation(node, plan);
+    const { shape } = getValue(plan, node.outputs[0]);
+    const scale = plan.pendingScale.get(node.inputs[0]!) ?? 1;
+    const { weight, bias } = foldInto(node, plan, scale, gate?.factor ?? 1, gate?.shift ?? 0);
+    const { input, padding } = pad(node, plan);
+    const [vertical, horizontal] = windows(node);
+    const options = {
+      padding,
+      stride_w: horizontal.stride,
+      stride_h: vertical.stride,
+      fused_activation_function: activation,
+      dilation_w_factor: horizontal.dilation,
+      dilation_h_factor: vertical.dilation,
+    };
+    const { group } = node.attributes;
+    const channels = getValue(plan, node.inputs[0]).shape[3]!;
+    const biasIndex = plan.store(node.inputs[2] || `${node.name}.bias`, bias);
+    let made: number;
+    if (group > 1 && group === channels) {
+      // [C * m, 1, kh, kw] -> [1, kh, kw, C * m]; both count output channels as c * m + i.
+      const kernel = plan.store(node.inputs[1]!, transpose(weight, [1, 2, 3, 0]));
+      const version = vertical.dilation === 1 && horizontal.dilation === 1 ? 1 : 2;
+      const depthwise = { ...options, depth_multiplier: shape[3]! / channels };
+      made = plan.emit('DEPTHWISE_CONV_2D', [input, kernel, biasIndex], output, shape, depthwise, version);
+    } else {
+      const kernel = plan.store(node.inputs[1]!, transpose(weight, [0, 2, 3, 1]));
+      made = plan.emit('CONV_2D', [input, kernel, biasIndex], output, shape, options, group === 1 ? 1 : 6);
+    }
+    if (gate) finishGate(gate, made, shape, plan);
+  },
+};
+
+/** Weight * inScale * outFactor and bias * outFactor + outShift; a Conv without bias gets zeros, which the runtime wants. */
+function foldInto(node: Convolution, plan: Plan, inScale: number, outFactor: number, outShift: number) {
+  const weight = floatConstant(plan, node.inputs[1])!;
+  const given = node.inputs[2] ? floatConstant(plan, node.inputs[2])!.data : new Float32Array(weight.shape[0]!);
+  const factor = inScale * outFactor;
+  const folded: Tensor<'float32'> =
+    factor === 1 ? weight : { ...weight, data: weight.data.map(value => value * factor) };
+  return {
+    weight: folded,
+    bias: float32(
+      [given.length],
+      given.map(value => value * outFactor + outShift),
+    ),
+  };
+}
+
+/** The padded input and the padding of the operator; emits PAD where TFLite's two paddings do not fit. */
+function pad(node: Convolution, plan: Plan): { input: number; padding: number } {
+  const source = node.inputs[0]!;
+  const { shape } = getValue(plan, source);
+  const input = plan.tensor(source);
+  const axes = windows(node).map((window, i) => neededPadding(shape[i + 1]!, window));
+  if (axes.every(axis => axis.before === 0 && axis.after === 0)) return { input, padding: Padding.VALID };
+  if (axes.every(axis => axis.same)) return { input, padding: Padding.SAME };
+  const [vertical, horizontal] = axes as [Needed, Needed];
+  const amounts = [0, 0, vertical.before, vertical.after, horizontal.before, horizontal.after, 0, 0];
+  const paddings = plan.store(`${node.name}.paddings`, {
+    dtype: 'int32',
+    shape: [4, 2],
+    data: Int32Array.from(amounts),
+  });
+  const padded = shape.map((dim, i) => dim + amounts[2 * i]! + amounts[2 * i + 1]!);
+  return { input: plan.emit('PAD', [input, paddings], `${node.name}.padded`, padded, {}), padding: Padding.VALID };
+}
+
+/** Zeros that the windows really touch, and whether TFLite's SAME would put exactly these. */
+interface Needed {
+  readonly before: number;
+  readonly after: number;
+  readonly same: boolean;
+}
+
+/** At stride 2 the last zeros of a symmetric padding are often never read; only those that are count. */
+function neededPadding(size: number, window: Window): Needed {
+  const { stride, before } = window;
+  const out = outSize(size, window);
+  const reach = (out - 1) * stride + extent(window);
+  const after = Math.max(0, reach - size - before);
+  // SAME: out = ceil(in / s); total = max((out - 1) * s + k_eff - in, 0); before = floor(total / 2), the rest after.
+  const sameOut = Math.ceil(size / stride);
+  const total = Math.max((sameOut - 1) * stride + extent(window) - size, 0);
+  const sameBefore = Math.floor(total / 2);
+  return { before, after, same: sameOut === out && before === sameBefore && after === total - sameBefore };
+}
+
+const extent = ({ kernel, dilation }: Window): number => (kernel - 1) * dilation + 1;
+
+const outSize = (size: number, window: Window): number =>
+  Math.floor((size + window.before + window.after - extent(window)) / window.stride) + 1;
+
+function windows(node: Convolution): [Window, Window] {
+  const { kernel_shape: kernel, strides, dilations, pads } = node.attributes;
+  const axis = (i: 0 | 1): Window => ({
+    kernel: kernel[i],
+    stride: strides[i],
+    dilation: dilations[i],
+    before: pads[i],
+    after: pads[i + 2]!,
+  });
+  return [axis(0), axis(1)];
+}
