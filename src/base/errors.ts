@@ -49,9 +49,10 @@ export function explainSystemError(error: unknown, path: string): unknown {
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
+    case 'EFBIG':
       return new GraftError(
         'disk-full',
-        `The disk is full: ${path} could not be written.`,
+        `The disk is full (${code}): ${path} could not be written.`,
         'Free some space and run the same command again; nothing half-written was left.',
         error,
       );

@@ -18,6 +18,8 @@ export interface Rng {
   pick<T>(items: readonly T[]): T;
   /** Shuffles in place (Fisher-Yates) and returns the same array. */
   shuffle<T extends { length: number; [index: number]: unknown }>(items: T): T;
+  /** Fills an array with random words: as many calls of `next`, several times as fast. */
+  fill(words: Uint32Array): void;
   /** The four 32-bit words of state, for checkpoints. */
   state(): [number, number, number, number];
 }
@@ -53,6 +55,20 @@ function fromState(state: readonly number[]): Rng {
         items[j] = held;
       }
       return items;
+    },
+    fill: words => {
+      // The same recurrence on local variables, which V8 keeps in registers.
+      let [p, q, r, s] = [a, b, c, d];
+      for (let i = 0; i < words.length; i++) {
+        const t = (((p + q) | 0) + s) | 0;
+        s = (s + 1) | 0;
+        p = q ^ (q >>> 9);
+        q = (r + (r << 3)) | 0;
+        r = (r << 21) | (r >>> 11);
+        r = (r + t) | 0;
+        words[i] = t;
+      }
+      [a, b, c, d] = [p, q, r, s];
     },
     state: () => [a >>> 0, b >>> 0, c >>> 0, d >>> 0],
   };

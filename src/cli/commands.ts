@@ -78,7 +78,7 @@ const trainOptions: readonly OptionRow[] = [
   {
     flag: 'views',
     type: whole('n', 0, 64),
-    help: 'augmented views per training photo; 0 switches augmentation off (default: 4)',
+    help: 'augmented views per training photo; 0 switches augmentation off (default: 3)',
   },
   { flag: 'no-flip', type: flag, help: 'no mirrored views' },
   { flag: 'vertical-flip', type: flag, help: 'also views turned upside down: for photos from above' },

@@ -8,10 +8,16 @@ import { paintError } from './paint.ts';
 /** Runs `graft` with the words after it; returns the exit status. */
 export async function main(words: readonly string[]): Promise<number> {
   let status = 0;
+  // A reader that has seen enough (| head) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? status : 1));
   const program = makeProgram(async (row, values, json) => {
     const run = await row.load();
     status = await run(values, json);
   });
+  if (words.length === 0) {
+    program.outputHelp();
+    return 0;
+  }
   try {
     await program.parseAsync([...words], { from: 'user' });
     return status;
@@ -42,9 +48,6 @@ function makeProgram(run: Run): Command {
     'after',
     '\nExamples:\n  graft demo\n  graft train ./leaves\n  graft predict runs/train/model.tflite photo.jpg\n',
   );
-  program.action(() => {
-    program.outputHelp();
-  });
   return program;
 }
 

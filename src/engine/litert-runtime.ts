@@ -69,7 +69,7 @@ async function start(): Promise<LiteRtRuntime> {
   const module = await factory({
     print: () => {},
     printErr: line => {
-      if (/^(WARNING|ERROR)/.test(line) && complaints.length < MAX_COMPLAINTS) complaints.push(line);
+      if (isComplaint(line) && complaints.length < MAX_COMPLAINTS) complaints.push(line);
     },
   });
   await withBrowserGlobals(module, () => core.loadLiteRt(file));
@@ -80,6 +80,9 @@ async function start(): Promise<LiteRtRuntime> {
     takeComplaints: () => complaints.splice(0),
   };
 }
+
+/** Warnings and errors, but for the one about special hardware that every start gives. */
+const isComplaint = (line: string): boolean => /^(WARNING|ERROR)/.test(line) && !line.includes('npu_registry');
 
 /** The script is CommonJS inside a package of ES modules, so that neither `import` nor `require` loads it. */
 async function loadFactory(file: string): Promise<ModuleFactory> {

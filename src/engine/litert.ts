@@ -18,7 +18,7 @@ export interface LiteRtModel {
   readonly inputs: readonly LiteRtTensorInfo[];
   readonly outputs: readonly LiteRtTensorInfo[];
   /** Runs once. The outputs are copies. Throws TypeError when the inputs are not those of `inputs`. */
-  run(...inputs: LiteRtValues[]): Promise<LiteRtValues[]>;
+  run(inputs: readonly LiteRtValues[]): Promise<LiteRtValues[]>;
   /** Frees the model; more calls do nothing. */
   close(): void;
 }
@@ -67,7 +67,7 @@ function wrap({ core }: LiteRtRuntime, model: CompiledModel): LiteRtModel {
   return {
     inputs,
     outputs,
-    async run(...values) {
+    async run(values) {
       checkInputs(inputs, values);
       // Tensors live in the runtime's memory, which no garbage collector frees.
       const held: CoreTensor[] = [];

@@ -35,6 +35,7 @@ export async function openSession(model: Uint8Array, options: SessionOptions = {
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
   } catch (error) {
     throw new GraftError('bad-model', `ONNX Runtime refused the model: ${firstLine(error)}`, undefined, error);

@@ -50,6 +50,7 @@ async function openRun(folder: string, threads?: number): Promise<OpenModel> {
         'Name a folder that graft train finished.',
       );
     });
+  await read(runFiles.metrics);
   const args = await read(runFiles.args);
   const model = await read(runFiles.onnx);
   const provenance = parseProvenance(pickProvenance(args.toString('utf8')), join(folder, runFiles.args));
@@ -98,16 +99,21 @@ async function openTflite(path: string): Promise<OpenModel> {
     batch: 1,
     async classify(pixels) {
       const results: Float32Array[] = [];
-      for (const photo of pixels) results.push((await model.run(toSigned(photo)))[0] as Float32Array);
+      for (const photo of pixels) results.push((await model.run([toSigned(photo)]))[0] as Float32Array);
       return results;
     },
     close: async () => model.close(),
   };
 }
 
+/** (x - 127.5) / 127.5 for every byte. */
+const signedOf = Float32Array.from({ length: 256 }, (_, value) => (value - 127.5) / 127.5);
+
 /** Pixels as programs on robots feed them to a float model: (x - 127.5) / 127.5. */
 export function toSigned(pixels: Uint8Array): Float32Array {
-  return Float32Array.from(pixels, value => (value - 127.5) / 127.5);
+  const signed = new Float32Array(pixels.length);
+  for (let i = 0; i < signed.length; i++) signed[i] = signedOf[pixels[i]!]!;
+  return signed;
 }
 
 function describe(file: string, { classes, preprocess }: Provenance) {

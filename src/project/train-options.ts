@@ -36,7 +36,7 @@ export interface TrainOptions {
   readonly seed?: number;
   /** Part of each class of a flat folder that is kept for validation. Default: 0.15. */
   readonly val?: number;
-  /** Augmented views per training photo, beside the plain one. Default: 4. */
+  /** Augmented views per training photo, beside the plain one. Default: 3. */
   readonly views?: number;
   /** Mirrored views. Default: true. */
   readonly flip?: boolean;
@@ -76,7 +76,7 @@ export interface TrainSettings {
 }
 
 /** Augmented views per training photo unless asked otherwise: more were not better on leaves (docs/architecture.md). */
-export const DEFAULT_VIEWS = 4;
+export const DEFAULT_VIEWS = 3;
 
 /** Fills in the defaults. Throws GraftError `usage` for a value that cannot be used. */
 export function resolveTrainOptions(options: TrainOptions): TrainSettings {

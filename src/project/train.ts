@@ -1,5 +1,6 @@
 // graft train: photos in class folders in; a run folder with a proven .tflite file out.
 import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import { GraftError } from '../base/errors.ts';
@@ -100,6 +101,8 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
       weights: weights.sha256,
       dataset: hashDataset(manifest),
     };
+    // metrics.json is written last and marks a finished run.
+    await rm(join(folder, runFiles.metrics), { force: true });
     await writeManifest(join(folder, runFiles.manifest), manifest);
     await writeWhole(join(folder, runFiles.results), formatResults(head.epochs));
     await writeJson(join(folder, runFiles.args), describeRun(settings, provenance));

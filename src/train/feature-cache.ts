@@ -72,7 +72,7 @@ export async function openFeatureCache(folder: string, width: number): Promise<F
         writer ??= await startWriter();
         const { handle, file, position } = writer;
         writer.position += recordBytes;
-        await handle.write(encodeRecord(key, features, recordBytes), 0, recordBytes, position);
+        await writeFully(handle, encodeRecord(key, features, recordBytes), position);
         index.set(key, { file, position });
       } catch (error) {
         throw explainSystemError(error, folder);
@@ -100,6 +100,13 @@ export async function openFeatureCache(folder: string, width: number): Promise<F
       }
     },
   };
+}
+
+/** A write may be short, most of all on a disk that fills up; the next one then says why. */
+async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
 }
 
 function encodeRecord(key: string, features: Float32Array, recordBytes: number): Uint8Array {

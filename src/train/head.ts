@@ -1,7 +1,7 @@
 // The new head: a linear softmax classifier trained on cached features with AdamW, exact and the same on any machine
 // with the same seed. Rows are read from the cache as they are needed, so memory does not grow with the photos.
 import type { Steps } from '../base/events.ts';
-import { makeRng } from '../base/rng.ts';
+import { makeRng, type Rng } from '../base/rng.ts';
 import { adamwStep, makeAdamW } from './adamw.ts';
 import { softmaxCrossEntropy } from './cross-entropy.ts';
 
@@ -100,7 +100,7 @@ export async function* trainHead(
         train.read(photo, rng.int(train.views), rows, row * width);
       });
       standardise(rows, photos.length, width, scaling);
-      dropFeatures(rows.subarray(0, photos.length * width), options.dropout, rng.next);
+      dropFeatures(rows.subarray(0, photos.length * width), options.dropout, rng);
       const labels = photos.map(photo => train.labels[photo]!);
       const result = softmaxCrossEntropy(
         { rows, labels, width, weight, bias, classWeights, labelSmoothing: options.labelSmoothing },
@@ -135,7 +135,8 @@ export async function* trainHead(
 
 interface Scaling {
   readonly mean: Float64Array;
-  readonly deviation: Float64Array;
+  /** 1 / standard deviation. */
+  readonly inverse: Float64Array;
 }
 
 /** Mean and standard deviation of each feature over all training views (Welford's update). */
@@ -159,20 +160,25 @@ function measureScaling(set: FeatureSet): Scaling {
   const deviation = square.map(sum => Math.sqrt(sum / count));
   // A feature that (nearly) never changes must not be blown up: the floor is a thousandth of the typical deviation.
   const floor = 1e-3 * (deviation.reduce((sum, value) => sum + value, 0) / width) || 1;
-  return { mean, deviation: deviation.map(value => Math.max(value, floor)) };
+  return { mean, inverse: deviation.map(value => 1 / Math.max(value, floor)) };
 }
 
-function standardise(rows: Float32Array, count: number, width: number, { mean, deviation }: Scaling): void {
+function standardise(rows: Float32Array, count: number, width: number, { mean, inverse }: Scaling): void {
   for (let row = 0; row < count; row++) {
-    for (let i = 0; i < width; i++) rows[row * width + i] = (rows[row * width + i]! - mean[i]!) / deviation[i]!;
+    const start = row * width;
+    for (let i = 0; i < width; i++) rows[start + i] = (rows[start + i]! - mean[i]!) * inverse[i]!;
   }
 }
 
-/** Inverted dropout: what is kept is divided by the probability of keeping it. */
-function dropFeatures(values: Float32Array, probability: number, next: () => number): void {
+/** Inverted dropout: what is kept is divided by the probability of keeping it. Each random word decides two values. */
+function dropFeatures(values: Float32Array, probability: number, rng: Rng): void {
   if (probability === 0) return;
   const kept = 1 / (1 - probability);
-  for (let i = 0; i < values.length; i++) values[i] = next() < probability ? 0 : values[i]! * kept;
+  const limit = Math.round(probability * 65536);
+  const words = new Uint32Array(Math.ceil(values.length / 2));
+  rng.fill(words);
+  const halves = new Uint16Array(words.buffer);
+  for (let i = 0; i < values.length; i++) values[i] = halves[i]! < limit ? 0 : values[i]! * kept;
 }
 
 /** weight_c = photos / (classes * photos of c), so that every class counts the same (scikit-learn's "balanced"). */
@@ -214,12 +220,12 @@ function evaluateHead(
 }
 
 /** W' = W / deviation, b' = b - W' mean: the same logits from features that were not standardised. */
-function foldScaling(weight: Float32Array, bias: Float32Array, { mean, deviation }: Scaling) {
+function foldScaling(weight: Float32Array, bias: Float32Array, { mean, inverse }: Scaling) {
   const width = mean.length;
-  const folded = weight.map((value, i) => value / deviation[i % width]!);
+  const folded = weight.map((value, i) => value * inverse[i % width]!);
   const shifted = bias.map((value, c) => {
     let sum = value;
-    for (let i = 0; i < width; i++) sum -= (weight[c * width + i]! / deviation[i]!) * mean[i]!;
+    for (let i = 0; i < width; i++) sum -= weight[c * width + i]! * inverse[i]! * mean[i]!;
     return sum;
   });
   return { weight: folded, bias: shifted };

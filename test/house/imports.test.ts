@@ -39,7 +39,6 @@ const packageRooms: Record<string, readonly string[]> = {
   pacote: ['zoo'],
   sharp: ['image', 'demo', 'evaluate'],
   tar: ['zoo'],
-  'write-file-atomic': ['base'],
 };
 
 interface Import {
