@@ -47,14 +47,19 @@ export function startLiteRt(): Promise<LiteRtRuntime> {
   return running;
 }
 
-/** Forgets a runtime that has crashed, so that the next use starts a fresh one. */
+/** Most models of a crashed runtime. */
+const MAX_LOST_MODELS = 10_000;
+
+/** Forgets a runtime that has crashed: its models count as deleted, and the next use starts a fresh one. */
 export async function dropLiteRt(): Promise<void> {
   const runtime = await running?.catch(() => undefined);
   running = undefined;
-  try {
-    runtime?.core.unloadLiteRt();
-  } catch {
-    // A crashed instance cannot free its objects; they go with it.
+  // Freeing memory in a crashed instance can fail, and each failure ends the sweep at the model it has just marked.
+  for (let i = 0; i < MAX_LOST_MODELS; i++) {
+    try {
+      runtime?.core.unloadLiteRt();
+      return;
+    } catch {}
   }
 }
 

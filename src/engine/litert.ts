@@ -17,7 +17,10 @@ export interface LiteRtTensorInfo {
 export interface LiteRtModel {
   readonly inputs: readonly LiteRtTensorInfo[];
   readonly outputs: readonly LiteRtTensorInfo[];
-  /** Runs once. The outputs are copies. Throws TypeError when the inputs are not those of `inputs`. */
+  /**
+   * Runs once. The outputs are copies.
+   * @throws TypeError when the inputs are not those of `inputs`; GraftError `bad-model` when the runtime fails.
+   */
   run(inputs: readonly LiteRtValues[]): Promise<LiteRtValues[]>;
   /** Frees the model; more calls do nothing. */
   close(): void;
@@ -44,22 +47,29 @@ export async function loadLiteRt(bytes: Uint8Array): Promise<LiteRtModel> {
     const model = await runtime.core.loadAndCompile(bytes, { accelerator: 'wasm' });
     return wrap(runtime, model);
   } catch (error) {
-    const said = [firstLine(error), ...runtime.takeComplaints()].join('; ');
-    // A trap leaves the instance in an unknown state; a refusal does not.
-    if ((error as Error)?.name === 'RuntimeError') await dropLiteRt();
-    throw new GraftError(
-      'bad-model',
-      `LiteRT refused the model: ${said}`,
-      'Check that the file is a whole .tflite model with float32, int32 or uint8 inputs and outputs.',
-      error,
-    );
+    throw await explainFailure('refused the model', error, runtime);
   }
+}
+
+/** What the runtime said. A trap leaves its instance in an unknown state, a refusal does not. */
+async function explainFailure(what: string, error: unknown, runtime: LiteRtRuntime): Promise<GraftError> {
+  const { name, message } = error as Error;
+  const crashed = name === 'RuntimeError';
+  const said = [message.split('\n', 1)[0], ...runtime.takeComplaints()].join('; ');
+  if (crashed) await dropLiteRt();
+  return new GraftError(
+    'bad-model',
+    `LiteRT ${crashed ? 'crashed' : what}: ${said}`,
+    'Check that the file is a whole .tflite model with float32, int32 or uint8 inputs and outputs.',
+    error,
+  );
 }
 
 type CompiledModel = Awaited<ReturnType<LiteRtRuntime['core']['loadAndCompile']>>;
 type CoreTensor = InstanceType<LiteRtRuntime['core']['Tensor']>;
 
-function wrap({ core }: LiteRtRuntime, model: CompiledModel): LiteRtModel {
+function wrap(runtime: LiteRtRuntime, model: CompiledModel): LiteRtModel {
+  const { core } = runtime;
   const describe = (list: ReturnType<CompiledModel['getInputDetails']>): LiteRtTensorInfo[] =>
     list.map(({ name, shape, dtype }) => ({ name, shape: [...shape], dtype }));
   const inputs = describe(model.getInputDetails());
@@ -69,6 +79,13 @@ function wrap({ core }: LiteRtRuntime, model: CompiledModel): LiteRtModel {
     outputs,
     async run(values) {
       checkInputs(inputs, values);
+      if (model.deleted) {
+        throw new GraftError(
+          'bad-model',
+          'The model is no longer loaded: it was closed, or LiteRT crashed on another model.',
+          'Load it again.',
+        );
+      }
       // Tensors live in the runtime's memory, which no garbage collector frees.
       const held: CoreTensor[] = [];
       try {
@@ -78,8 +95,11 @@ function wrap({ core }: LiteRtRuntime, model: CompiledModel): LiteRtModel {
         const results = await model.run([...held]);
         held.push(...results);
         return results.map(result => result.toTypedArray() as LiteRtValues);
+      } catch (error) {
+        throw await explainFailure('could not run the model', error, runtime);
       } finally {
-        for (const tensor of held) tensor.delete();
+        // After a crash there is nothing left to free.
+        if (!model.deleted) for (const tensor of held) tensor.delete();
       }
     },
     close() {
@@ -103,8 +123,4 @@ function checkInputs(inputs: readonly LiteRtTensorInfo[], values: readonly LiteR
       );
     }
   }
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!;
 }

@@ -4,7 +4,6 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { GraftError } from '../../src/base/errors.ts';
 import { writeWhole } from '../../src/base/files.ts';
 import { temporaryFolder } from '../support/reference.ts';
 

@@ -111,6 +111,7 @@ test('convolutions: sizes, strides, kernels, paddings, dilations, groups', async
     ['padding of one side', [9, 6, 3], { out: 4, pads: [2, 0, 0, 1] }, ['PAD', 'CONV_2D']],
     ['padding larger than same', [6, 6, 3], { out: 4, pads: p(2) }, ['PAD', 'CONV_2D']],
     ['dilation 2', [9, 8, 3], { out: 4, dilation: 2, pads: p(2) }, ['CONV_2D']],
+    ['padding in front only', [7, 7, 3], { out: 4, kernel: [1, 1], stride: 3, pads: [2, 2, 0, 0] }, ['PAD', 'CONV_2D']],
     ['no bias', [5, 5, 3], { out: 4, bias: false }, ['CONV_2D']],
     ['grouped', [6, 5, 4], { out: 6, group: 2, pads: p(1) }, ['CONV_2D']],
     ['depthwise', [6, 5, 4], { out: 4, group: 4, pads: p(1) }, ['DEPTHWISE_CONV_2D']],
