@@ -71,10 +71,10 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
   const scanned = yield* readDataset(settings, cache);
   clock.lap('scan');
 
+  const weights = yield* loadWeights(settings.card, cache, settings.weights);
   const { project, name, existOk } = settings;
   const folder = await makeRunFolder({ project, name, existOk }, base);
   try {
-    const weights = yield* loadWeights(settings.card, cache, settings.weights);
     const backbone = featureKey(weights.sha256, settings.card.name, settings.card.architecture).slice(0, 16);
     const features = await openFeatureCache(
       join(cache, 'features', `${settings.card.name}-${backbone}`),
