@@ -61,18 +61,18 @@ const runOptions: readonly OptionRow[] = [
 const trainOptions: readonly OptionRow[] = [
   { flag: 'model', type: text('name'), help: 'backbone (default: mobilenet_v3_small)' },
   { flag: 'weights', type: text('file'), help: "backbone weights, instead of the card's" },
-  { flag: 'epochs', type: whole('n', 1, 100_000), help: 'most epochs of the head (default: 100)' },
+  { flag: 'epochs', type: whole('n', 1, 100_000), help: 'most epochs of the head (default: 60)' },
   { flag: 'batch', type: whole('n', 1, 4096), help: 'photos per step (default: 64)' },
   { flag: 'imgsz', type: whole('pixels', 32, 1024), help: 'side of the input, a multiple of 32 (default: 224)' },
   { flag: 'lr', type: number('rate', 1e-8, 10), help: 'highest learning rate (default: 0.003)' },
   { flag: 'weight-decay', type: number('x', 0, 10), help: 'decoupled weight decay (default: 0.01)' },
-  { flag: 'dropout', type: number('p', 0, 0.95), help: 'part of the features hidden per step (default: 0.2)' },
+  { flag: 'dropout', type: number('p', 0, 0.95), help: 'part of the features hidden per step (default: 0)' },
   {
     flag: 'label-smoothing',
     type: number('e', 0, 0.9),
     help: 'part of each target spread over all classes (default: 0.1)',
   },
-  { flag: 'patience', type: whole('n', 1, 100_000), help: 'epochs without improvement before stopping (default: 30)' },
+  { flag: 'patience', type: whole('n', 1, 100_000), help: 'epochs without improvement before stopping (default: 20)' },
   { flag: 'seed', type: whole('n', 0, 2 ** 31), help: 'seed of the split and of training (default: 0)' },
   { flag: 'val', type: number('part', 0.01, 0.9), help: 'part of a flat folder kept for validation (default: 0.15)' },
   {

@@ -19,13 +19,18 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** Loads ONNX Runtime itself, which takes a moment the first time. */
+export function loadRuntime(): Promise<typeof import('onnxruntime-node')> {
+  return import('onnxruntime-node');
+}
+
 /**
  * Loads an ONNX model into ONNX Runtime on the CPU, with all graph optimisations.
  * @param model the bytes of the file.
  * @throws GraftError `bad-model` when the runtime refuses it.
  */
 export async function openSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
-  const ort = await import('onnxruntime-node');
+  const ort = await loadRuntime();
   const threads = options.threads ?? availableParallelism();
   let session: import('onnxruntime-node').InferenceSession;
   try {

@@ -3,6 +3,11 @@ import sharp from 'sharp';
 import { GraftError } from '../base/errors.ts';
 import type { Preprocess } from './preprocess.ts';
 
+// Photos are decoded side by side, so each gets one thread; and no photo is decoded twice, so nothing is kept. Measured on
+// 500 x 500 JPEGs on two cores: 1.9 ms a photo, against 2.3 ms with sharp's defaults.
+sharp.concurrency(1);
+sharp.cache(false);
+
 /** Most pixels that a photo may have (a 108-megapixel phone camera passes, a decompression bomb does not). */
 export const MAX_PIXELS = 150_000_000;
 

@@ -1,45 +1,50 @@
-// Classifies files from disk: decoded ahead of the model, a few at a time, so that memory does not grow with their number.
-import { readFile } from 'node:fs/promises';
-import { aheadOf } from '../base/ahead.ts';
-import { explainSystemError, GraftError } from '../base/errors.ts';
-import { decodePhoto } from '../image/decode.ts';
-import type { OpenModel } from './open-model.ts';
+// Classifies files from disk on all cores; memory does not grow with their number.
+import { startPool, type WorkerPool } from '../base/worker-pool.ts';
+import type { Latency } from '../engine/litert-latency.ts';
+import type { ClassifyAnswer, ClassifyQuestion, ClassifySetup } from './classify-worker.ts';
+import type { ModelFile } from './read-model.ts';
 
-/** One file's outcome: probabilities per class, or why it could not be read. */
-export type Classified =
-  | { readonly index: number; readonly probabilities: Float32Array }
-  | { readonly index: number; readonly error: GraftError };
+/** Threads that will classify. */
+export type Classifiers = WorkerPool<ClassifySetup, ClassifyQuestion, ClassifyAnswer>;
 
-/** Classifies `files` in order. */
-export async function* classifyFiles(
-  model: OpenModel,
-  files: readonly string[],
-  workers: number,
-): AsyncGenerator<Classified> {
-  const decoded = aheadOf(files, workers + model.batch, file => decodeFile(file, model));
-  for (let start = 0; start < files.length; start += model.batch) {
-    const indices: number[] = [];
-    const pixels: Uint8Array[] = [];
-    for (let index = start; index < Math.min(files.length, start + model.batch); index++) {
-      const photo = await decoded(index);
-      if (photo instanceof GraftError) {
-        yield { index, error: photo };
-      } else {
-        indices.push(index);
-        pixels.push(photo);
-      }
-    }
-    const results = pixels.length > 0 ? await model.classify(pixels) : [];
-    for (const [i, probabilities] of results.entries()) yield { index: indices[i]!, probabilities };
+/** One file's outcome: per model the probability of each class, or why the photo could not be read. */
+export type Classified = { readonly index: number } & (
+  | { readonly probabilities: readonly Float32Array[] }
+  | { readonly reason: string; readonly hint: string | undefined }
+);
+
+/** Starts threads that load `runtimes` at once and are given their models later. The caller closes them. */
+export function startClassifiers(workers: number, runtimes: readonly ModelFile['runtime'][]): Classifiers {
+  return startPool(new URL('./classify-worker.ts', import.meta.url), workers, runtimes);
+}
+
+/** Classifies `files` with threads that have their models; the outcomes come in the order in which they are ready. */
+export async function* classifyWith(classifiers: Classifiers, files: readonly string[]): AsyncGenerator<Classified> {
+  for await (const { index, answer } of classifiers.map(files.map(file => ({ file })))) {
+    if (!('latency' in answer)) yield { index, ...answer };
   }
 }
 
-async function decodeFile(file: string, model: OpenModel): Promise<Uint8Array | GraftError> {
+/** Classifies `files` with threads of its own. */
+export async function* classifyFiles(
+  setup: ClassifySetup,
+  files: readonly string[],
+  workers: number,
+): AsyncGenerator<Classified> {
+  const runtimes = setup.models.map(({ runtime }) => runtime);
+  const classifiers = startClassifiers(Math.min(workers, files.length), runtimes);
   try {
-    return await decodePhoto(await readFile(file), model.preprocess);
-  } catch (error) {
-    const explained = explainSystemError(error, file);
-    if (explained instanceof GraftError) return explained;
-    return new GraftError('bad-photo', `${file}: ${error instanceof Error ? error.message : String(error)}`);
+    classifiers.equip(setup);
+    yield* classifyWith(classifiers, files);
+  } finally {
+    await classifiers.close();
   }
+}
+
+/** Time of one run of a .tflite model, by its place among the models, on one thread while the others rest. */
+export async function measureModel(classifiers: Classifiers, model: number): Promise<Latency> {
+  for await (const { answer } of classifiers.map([{ latencyOf: model }])) {
+    if ('latency' in answer) return answer.latency;
+  }
+  throw new Error('The speed of the model was not measured.');
 }

@@ -8,7 +8,7 @@ import { type ContactTile, drawContactSheet } from '../evaluate/contact-sheet.ts
 import { argMax } from '../evaluate/metrics.ts';
 import { classifyFiles } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
-import { openModel } from './open-model.ts';
+import { readModel } from './read-model.ts';
 import { runFiles } from './run-folder.ts';
 import { runTraining, type TrainResult } from './train.ts';
 import { resolveTrainOptions } from './train-options.ts';
@@ -53,23 +53,21 @@ async function* paintPredictions(result: TrainResult, data: string, picture: str
   const manifest = await loadManifest(join(result.run, runFiles.manifest));
   const photos = manifest.photos.filter(photo => photo.split === 'validation');
   const files = photos.map(photo => resolve(data, photo.path));
-  const model = await openModel(join(result.run, runFiles.tflite));
+  const model = await readModel(join(result.run, runFiles.tflite));
+  const { classes, preprocess } = model.provenance;
   const tiles: ContactTile[] = [];
-  try {
-    for await (const outcome of classifyFiles(model, files, workers)) {
-      if ('error' in outcome) continue;
-      const { index, probabilities } = outcome;
-      const top = argMax(probabilities);
-      tiles.push({
-        file: files[index]!,
-        truth: photos[index]!.class,
-        predicted: model.classes[top]!,
-        probability: probabilities[top]!,
-      });
-      yield { type: 'progress', stage: 'picture', done: tiles.length, total: files.length, unit: 'photos' };
-    }
-  } finally {
-    await model.close();
+  let done = 0;
+  for await (const outcome of classifyFiles({ models: [model], preprocess }, files, workers)) {
+    yield { type: 'progress', stage: 'picture', done: ++done, total: files.length, unit: 'photos' };
+    if ('reason' in outcome) continue;
+    const probabilities = outcome.probabilities[0]!;
+    const top = argMax(probabilities);
+    tiles[outcome.index] = {
+      file: files[outcome.index]!,
+      truth: photos[outcome.index]!.class,
+      predicted: classes[top]!,
+      probability: probabilities[top]!,
+    };
   }
-  await writeWhole(picture, await drawContactSheet(tiles));
+  await writeWhole(picture, await drawContactSheet(tiles.filter(Boolean)));
 }

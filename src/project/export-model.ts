@@ -1,15 +1,11 @@
 // Export: the trained network as model.onnx and model.tflite, and the proof that the latter says the same.
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { aheadOf } from '../base/ahead.ts';
 import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import { writeWhole } from '../base/files.ts';
-import { measureLatency, runLiteRt } from '../engine/litert-pool.ts';
-import { openSession, type Session } from '../engine/session.ts';
 import { type Agreement, compareProbabilities, MAX_DIFFERENCE, MIN_MARGIN } from '../evaluate/agreement.ts';
 import { argMax, type Metrics, measurePredictions } from '../evaluate/metrics.ts';
-import { decodePhoto } from '../image/decode.ts';
 import { writeOnnx } from '../onnx/write.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { lowerToTflite } from '../tflite/lower.ts';
@@ -18,7 +14,7 @@ import type { TrainedHead } from '../train/head.ts';
 import type { BackboneCard } from '../zoo/card.ts';
 import { buildClassifierGraph } from '../zoo/graphs.ts';
 import type { Parameters } from '../zoo/parameters.ts';
-import { toSigned } from './open-model.ts';
+import { type Classifiers, classifyWith, measureModel } from './classify-files.ts';
 import { PROVENANCE_KEY, type Provenance } from './provenance.ts';
 import { runFiles } from './run-folder.ts';
 
@@ -31,8 +27,8 @@ export interface ExportJob {
   readonly provenance: Provenance;
   /** Validation photos with their class index. */
   readonly photos: readonly { readonly file: string; readonly label: number }[];
-  /** Photos decoded at a time, and processes that run LiteRT. */
-  readonly workers: number;
+  /** Threads for the proof, which have not been given models yet. */
+  readonly classifiers: Classifiers;
   /** Called when the files are written and the proof begins. */
   readonly onWritten: () => void;
 }
@@ -86,32 +82,20 @@ export async function* exportModel(job: ExportJob): Steps<ExportResult> {
   await writeWhole(join(folder, runFiles.labels), `${classes.join('\n')}\n`);
   job.onWritten();
 
-  const session = await openSession(onnx);
-  const decoded = aheadOf(photos, job.workers, async ({ file }) => {
-    return decodePhoto(await readFile(file), preprocess).catch((error: unknown) => error);
-  });
   const modelSays: Float32Array[] = [];
   const fileSays: Float32Array[] = [];
-  try {
-    const runs = runLiteRt(
-      tflite,
-      photos.length,
-      async i => {
-        const pixels = await decoded(i);
-        if (!(pixels instanceof Uint8Array)) throw pixels;
-        modelSays[i] = await classifyPixels(session, pixels, preprocess.size);
-        return toSigned(pixels);
-      },
-      { workers: job.workers },
-    );
-    yield { type: 'progress', stage: 'proof', done: 0, total: photos.length, unit: 'photos' };
-    let done = 0;
-    for await (const { index, outputs } of runs) {
-      fileSays[index] = outputs[0] as Float32Array;
-      yield { type: 'progress', stage: 'proof', done: ++done, total: photos.length, unit: 'photos' };
-    }
-  } finally {
-    await session.close();
+  const models = [
+    { runtime: 'onnx', bytes: onnx },
+    { runtime: 'tflite', bytes: tflite },
+  ] as const;
+  const files = photos.map(({ file }) => file);
+  let done = 0;
+  yield { type: 'progress', stage: 'proof', done, total: photos.length, unit: 'photos' };
+  job.classifiers.equip({ models, preprocess });
+  for await (const outcome of classifyWith(job.classifiers, files)) {
+    if ('reason' in outcome) throw new GraftError('bad-photo', outcome.reason, outcome.hint);
+    [modelSays[outcome.index], fileSays[outcome.index]] = outcome.probabilities as [Float32Array, Float32Array];
+    yield { type: 'progress', stage: 'proof', done: ++done, total: photos.length, unit: 'photos' };
   }
 
   const truth = photos.map(({ label }) => label);
@@ -123,7 +107,7 @@ export async function* exportModel(job: ExportJob): Steps<ExportResult> {
       max_difference: agreement.max_difference,
       top_class_agreement: agreement.top_class_agreement,
       images: agreement.images,
-      latency_ms: await measureLatency(tflite),
+      latency_ms: await measureModel(job.classifiers, 1),
     },
     size: tflite.length,
   };
@@ -138,11 +122,6 @@ export async function* exportModel(job: ExportJob): Steps<ExportResult> {
   }
   await writeWhole(join(folder, runFiles.tflite), tflite);
   return result;
-}
-
-async function classifyPixels(session: Session, data: Uint8Array, size: number): Promise<Float32Array> {
-  const image = { dtype: 'uint8', shape: [1, size, size, 3], data } as const;
-  return (await session.run({ image })).probabilities!.data as Float32Array;
 }
 
 function explain({ disagreements, images, max_difference }: Agreement, file: string): string {

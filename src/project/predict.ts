@@ -6,7 +6,7 @@ import type { VerbEvent } from '../base/events.ts';
 import { argMax } from '../evaluate/metrics.ts';
 import { classifyFiles } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
-import { openModel } from './open-model.ts';
+import { readModel } from './read-model.ts';
 
 /** Options of `predict`. */
 export interface PredictOptions {
@@ -42,31 +42,35 @@ export interface PredictResult {
 /** Classifies photos. A photo that cannot be read is reported and does not stop the others. */
 export async function* predict(options: PredictOptions): AsyncGenerator<VerbEvent<PredictResult>> {
   const files = await expandFolders(options.files);
-  const model = await openModel(options.model);
-  try {
-    const predictions: Prediction[] = [];
-    const unread: Unread[] = [];
-    let done = 0;
-    for await (const outcome of classifyFiles(model, files, options.workers ?? defaultWorkers())) {
-      const file = files[outcome.index]!;
-      if ('error' in outcome) {
-        unread.push({ file, error: outcome.error.message });
-      } else {
-        const { probabilities } = outcome;
-        const top = argMax(probabilities);
-        predictions.push({
-          file,
-          label: model.classes[top]!,
-          probability: probabilities[top]!,
-          probabilities: Object.fromEntries(model.classes.map((name, k) => [name, probabilities[k]!])),
-        });
-      }
-      yield { type: 'progress', stage: 'predict', done: ++done, total: files.length, unit: 'photos' };
-    }
-    yield { type: 'result', result: { predictions, unread } };
-  } finally {
-    await model.close();
+  const model = await readModel(options.model);
+  const { classes, preprocess } = model.provenance;
+  const outcomes: (Prediction | Unread)[] = [];
+  let done = 0;
+  for await (const outcome of classifyFiles(
+    { models: [model], preprocess },
+    files,
+    options.workers ?? defaultWorkers(),
+  )) {
+    const file = files[outcome.index]!;
+    outcomes[outcome.index] =
+      'reason' in outcome
+        ? { file, error: outcome.reason }
+        : describePrediction(file, classes, outcome.probabilities[0]!);
+    yield { type: 'progress', stage: 'predict', done: ++done, total: files.length, unit: 'photos' };
   }
+  const predictions = outcomes.filter(outcome => 'label' in outcome);
+  const unread = outcomes.filter(outcome => 'error' in outcome);
+  yield { type: 'result', result: { predictions, unread } };
+}
+
+function describePrediction(file: string, classes: readonly string[], probabilities: Float32Array): Prediction {
+  const top = argMax(probabilities);
+  return {
+    file,
+    label: classes[top]!,
+    probability: probabilities[top]!,
+    probabilities: Object.fromEntries(classes.map((name, k) => [name, probabilities[k]!])),
+  };
 }
 
 async function expandFolders(paths: readonly string[]): Promise<string[]> {

@@ -16,7 +16,7 @@ export interface TrainOptions {
   readonly model?: string;
   /** Backbone weights to use instead of the card's. */
   readonly weights?: string;
-  /** Most epochs of the head. Default: 100. */
+  /** Most epochs of the head. Default: 60. */
   readonly epochs?: number;
   /** Photos per step. Default: 64. */
   readonly batch?: number;
@@ -26,11 +26,11 @@ export interface TrainOptions {
   readonly lr?: number;
   /** Decoupled weight decay. Default: 0.01. */
   readonly weightDecay?: number;
-  /** Probability of hiding a feature in training. Default: 0.2. */
+  /** Probability of hiding a feature in training. Default: 0. */
   readonly dropout?: number;
   /** Share of each target that is spread over all classes. Default: 0.1. */
   readonly labelSmoothing?: number;
-  /** Epochs without a better validation loss before training stops. Default: 30. */
+  /** Epochs without a better validation loss before training stops. Default: 20. */
   readonly patience?: number;
   /** Seed of the split and of training. Default: 0. */
   readonly seed?: number;

@@ -9,15 +9,16 @@ import { writeJson, writeWhole } from '../base/files.ts';
 import { type Manifest, type ManifestPhoto, writeManifest } from '../dataset/manifest.ts';
 import { scanFolder } from '../dataset/scan-folder.ts';
 import { splitPhotos } from '../dataset/split-photos.ts';
-import { openSession } from '../engine/session.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
 import { writeOnnx } from '../onnx/write.ts';
 import { extractFeatures, viewKey } from '../train/extract.ts';
 import { type FeatureCache, featureKey, openFeatureCache } from '../train/feature-cache.ts';
-import { type EpochRecord, type FeatureSet, type TrainedHead, trainHead } from '../train/head.ts';
+import { type FeatureSet, makeFeatureSet } from '../train/feature-set.ts';
+import { type EpochRecord, type TrainedHead, trainHead } from '../train/head.ts';
 import { buildFeatureGraph, featureWidth } from '../zoo/graphs.ts';
 import { loadWeights, type Weights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
+import { type Classifiers, startClassifiers } from './classify-files.ts';
 import { exportModel, type ProofFigures } from './export-model.ts';
 import { describeMachine, packageVersion } from './machine.ts';
 import type { Provenance } from './provenance.ts';
@@ -74,6 +75,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
   const weights = yield* loadWeights(settings.card, cache, settings.weights);
   const { project, name, existOk } = settings;
   const folder = await makeRunFolder({ project, name, existOk }, base);
+  let classifiers: Classifiers | undefined;
   try {
     const backbone = featureKey(weights.sha256, settings.card.name, settings.card.architecture).slice(0, 16);
     const features = await openFeatureCache(
@@ -86,6 +88,8 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
     try {
       ({ manifest, counts } = yield* fillCache(settings, scanned, weights, features));
       clock.lap('features');
+      // The head trains on one core; the runtimes that will prove the export load on another.
+      classifiers = startClassifiers(settings.workers, ['onnx', 'tflite']);
       head = yield* trainOnCache(settings, manifest, features);
       clock.lap('head');
     } finally {
@@ -117,7 +121,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
         file: resolve(settings.data, photo.path),
         label: manifest.classes.indexOf(photo.class),
       })),
-      workers: settings.workers,
+      classifiers: classifiers!,
       onWritten: () => clock.lap('export'),
     });
     clock.lap('proof');
@@ -138,6 +142,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
     await writeJson(join(folder, runFiles.metrics), result);
     return result;
   } finally {
+    await classifiers?.close();
     await dropEmptyRunFolder(folder);
   }
 }
@@ -178,7 +183,7 @@ async function* fillCache(
       views: photo.split === 'train' ? settings.views : 0,
     })),
     cache,
-    openBackbone: () => openSession(writeOnnx(buildFeatureGraph({ ...card, preprocess }, weights.parameters))),
+    makeBackbone: () => writeOnnx(buildFeatureGraph({ ...card, preprocess }, weights.parameters)),
     preprocess,
     augmentation: settings.augmentation,
     workers: settings.workers,
@@ -217,12 +222,10 @@ async function* trainOnCache(settings: TrainSettings, manifest: Manifest, cache:
         viewKey(photo.sha256, view, settings.preprocess, settings.augmentation),
       ),
     );
-    return {
-      width: cache.width,
-      labels: photos.map(photo => manifest.classes.indexOf(photo.class)),
-      views,
-      read: (photo, view, out, offset) => cache.read(keys[photo]![view]!, out, offset),
-    };
+    const labels = photos.map(photo => manifest.classes.indexOf(photo.class));
+    return makeFeatureSet(cache.width, labels, views, (photo, view, out, offset) => {
+      cache.read(keys[photo]![view]!, out, offset);
+    });
   };
   const [train, validation] = [featureSet('train', settings.views + 1), featureSet('validation', 1)];
   return yield* trainHead(train, validation, manifest.classes.length, settings.head);

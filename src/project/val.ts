@@ -6,7 +6,7 @@ import { labelledFolder } from '../dataset/labelled-folder.ts';
 import { argMax, type Metrics, measurePredictions } from '../evaluate/metrics.ts';
 import { classifyFiles } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
-import { openModel } from './open-model.ts';
+import { readModel } from './read-model.ts';
 
 /** Options of `val`. */
 export interface ValOptions {
@@ -35,42 +35,32 @@ export interface ValResult extends Metrics {
  */
 export async function* val(options: ValOptions): AsyncGenerator<VerbEvent<ValResult>> {
   const workers = options.workers ?? defaultWorkers();
-  const model = await openModel(options.model);
-  try {
-    const folder = yield* labelledFolder(options.data, model.classes, { workers });
-    const truth: number[] = [];
-    const predicted: number[] = [];
-    const excluded = [...folder.excluded];
-    const files = folder.photos.map(photo => resolve(options.data, photo.path));
-    let done = 0;
-    for await (const outcome of classifyFiles(model, files, workers)) {
-      const photo = folder.photos[outcome.index]!;
-      if ('error' in outcome) {
-        excluded.push({ path: photo.path, reason: outcome.error.message });
-      } else {
-        truth.push(model.classes.indexOf(photo.class));
-        predicted.push(argMax(outcome.probabilities));
-      }
-      yield { type: 'progress', stage: 'val', done: ++done, total: files.length, unit: 'photos' };
+  const model = await readModel(options.model);
+  const { classes, preprocess } = model.provenance;
+  const folder = yield* labelledFolder(options.data, classes, { workers });
+  const truth: number[] = [];
+  const predicted: number[] = [];
+  const excluded = [...folder.excluded];
+  const files = folder.photos.map(photo => resolve(options.data, photo.path));
+  let done = 0;
+  for await (const outcome of classifyFiles({ models: [model], preprocess }, files, workers)) {
+    const photo = folder.photos[outcome.index]!;
+    if ('reason' in outcome) {
+      excluded.push({ path: photo.path, reason: outcome.reason });
+    } else {
+      truth.push(classes.indexOf(photo.class));
+      predicted.push(argMax(outcome.probabilities[0]!));
     }
-    if (truth.length === 0) {
-      throw new GraftError(
-        'empty-dataset',
-        `None of the ${files.length} photos in ${options.data} can be read.`,
-        'Give a folder with JPEG, PNG or WebP photos.',
-      );
-    }
-    const metrics = measurePredictions(truth, predicted, model.classes);
-    const result = {
-      model: options.model,
-      data: options.data,
-      classes: model.classes,
-      part: folder.used,
-      ...metrics,
-      excluded,
-    };
-    yield { type: 'result', result };
-  } finally {
-    await model.close();
+    yield { type: 'progress', stage: 'val', done: ++done, total: files.length, unit: 'photos' };
   }
+  if (truth.length === 0) {
+    throw new GraftError(
+      'empty-dataset',
+      `None of the ${files.length} photos in ${options.data} can be read.`,
+      'Give a folder with JPEG, PNG or WebP photos.',
+    );
+  }
+  const metrics = measurePredictions(truth, predicted, classes);
+  const { model: name, data } = options;
+  yield { type: 'result', result: { model: name, data, classes, part: folder.used, ...metrics, excluded } };
 }

@@ -1,17 +1,10 @@
 // Feature extraction: the frozen backbone runs once per photo and view; what is in the cache is not computed again.
-import { readFile } from 'node:fs/promises';
-import { aheadOf } from '../base/ahead.ts';
-import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
-import { makeRng } from '../base/rng.ts';
-import type { Session } from '../engine/session.ts';
-import { type Augmentation, renderView, sampleView } from '../image/augment.ts';
-import { decodePhoto } from '../image/decode.ts';
+import { mapInWorkers } from '../base/worker-pool.ts';
+import type { Augmentation } from '../image/augment.ts';
 import type { Preprocess } from '../image/preprocess.ts';
+import type { ExtractAnswer, ExtractQuestion, ExtractSetup } from './extract-worker.ts';
 import { type FeatureCache, featureKey } from './feature-cache.ts';
-
-/** Photos whose views go through the backbone in one run: large enough for both cores, small enough for their caches. */
-const BATCH = 8;
 
 /** A photo to extract: its file, its content and how many augmented views it wants beside the plain one. */
 export interface ExtractPhoto {
@@ -24,11 +17,11 @@ export interface ExtractPhoto {
 export interface ExtractOptions {
   readonly photos: readonly ExtractPhoto[];
   readonly cache: FeatureCache;
-  /** Opens the backbone: `image` [N, size, size, 3] uint8 in, `features` [N, width] out. Called only if needed. */
-  readonly openBackbone: () => Promise<Session>;
+  /** Gives the backbone as an ONNX file: `image` uint8 in, `features` out. Called only if needed. */
+  readonly makeBackbone: () => Uint8Array;
   readonly preprocess: Preprocess;
   readonly augmentation: Augmentation;
-  /** Photos decoded ahead of the backbone. */
+  /** Threads that decode, render and run the backbone. */
   readonly workers: number;
 }
 
@@ -51,86 +44,41 @@ export function viewKey(sha256: string, view: number, preprocess: Preprocess, au
 
 /** Fills the cache with the features of all views of all photos. */
 export async function* extractFeatures(options: ExtractOptions): Steps<Extraction> {
-  const { cache, preprocess, augmentation } = options;
-  const wanted = options.photos.map(photo => {
-    const keys = Array.from({ length: photo.views + 1 }, (_, view) =>
-      viewKey(photo.sha256, view, preprocess, augmentation),
-    );
-    return { photo, missing: keys.flatMap((key, view) => (cache.has(key) ? [] : [{ key, view }])) };
-  });
-  const todo = wanted.filter(({ missing }) => missing.length > 0);
-  const total = options.photos.length;
-  let done = total - todo.length;
+  const { cache, photos, preprocess, augmentation } = options;
+  const keyOf = (sha256: string, view: number) => viewKey(sha256, view, preprocess, augmentation);
+  const questions: ExtractQuestion[] = [];
+  let cached = 0;
+  for (const { file, sha256, views } of photos) {
+    const all = Array.from({ length: views + 1 }, (_, view) => view);
+    const missing = all.filter(view => !cache.has(keyOf(sha256, view)));
+    cached += all.length - missing.length;
+    if (missing.length > 0) questions.push({ file, sha256, views: missing });
+  }
+  let done = photos.length - questions.length;
+  const progress = () => ({ type: 'progress', stage: 'features', done, total: photos.length, unit: 'photos' }) as const;
+  yield progress();
   let computed = 0;
   const failed: { file: string; reason: string }[] = [];
-  const views = options.photos.reduce((sum, photo) => sum + photo.views + 1, 0);
-  const cached = views - todo.reduce((sum, { missing }) => sum + missing.length, 0);
-  yield { type: 'progress', stage: 'features', done, total, unit: 'photos' };
-  if (todo.length === 0) return { computed, cached, failed };
-
-  const { size } = preprocess;
-  const pixels = size * size * 3;
-  const decodes = aheadOf(todo, options.workers, ({ photo }) => readAndDecode(photo.file, preprocess));
-  const session = await options.openBackbone();
-  let running: Promise<void> = Promise.resolve();
-  try {
-    let batch = new Uint8Array(BATCH * pixels);
-    let keys: string[] = [];
-    const flush = async () => {
-      if (keys.length === 0) return;
-      const [images, names] = [batch, keys];
-      batch = new Uint8Array(BATCH * pixels);
-      keys = [];
-      // The backbone works on one batch while the next one is rendered.
-      await running;
-      running = runBackbone(session, images.subarray(0, names.length * pixels), size, names, cache);
-      running.catch(() => {});
-      computed += names.length;
-    };
-    for (const [i, { photo, missing }] of todo.entries()) {
-      const decoded = await decodes(i);
-      if (decoded instanceof GraftError) {
-        failed.push({ file: photo.file, reason: decoded.message });
+  if (questions.length > 0) {
+    const setup: ExtractSetup = { backbone: options.makeBackbone(), preprocess, augmentation };
+    const module = new URL('./extract-worker.ts', import.meta.url);
+    const answers = mapInWorkers<ExtractSetup, ExtractQuestion, ExtractAnswer>(
+      module,
+      setup,
+      questions,
+      options.workers,
+    );
+    for await (const { index, answer } of answers) {
+      const { file, sha256, views } = questions[index]!;
+      if ('reason' in answer) {
+        failed.push({ file, reason: answer.reason });
       } else {
-        for (const { key, view } of missing) {
-          const out = batch.subarray(keys.length * pixels, (keys.length + 1) * pixels);
-          if (view === 0) out.set(decoded);
-          else renderView(decoded, size, sampleView(augmentation, size, makeRng(0, photo.sha256, view)), out);
-          keys.push(key);
-          if (keys.length === BATCH) await flush();
-        }
+        for (const [i, view] of views.entries()) await cache.add(keyOf(sha256, view), answer.features[i]!);
+        computed += views.length;
       }
       done++;
-      yield { type: 'progress', stage: 'features', done, total, unit: 'photos' };
+      yield progress();
     }
-    await flush();
-    await running;
-  } finally {
-    await running.catch(() => {});
-    await session.close();
   }
   return { computed, cached, failed };
-}
-
-async function runBackbone(
-  session: Session,
-  images: Uint8Array,
-  size: number,
-  keys: readonly string[],
-  cache: FeatureCache,
-): Promise<void> {
-  const image = { dtype: 'uint8', shape: [keys.length, size, size, 3], data: images } as const;
-  const features = (await session.run({ image })).features!.data as Float32Array;
-  for (const [row, key] of keys.entries()) {
-    await cache.add(key, features.subarray(row * cache.width, (row + 1) * cache.width));
-  }
-}
-
-async function readAndDecode(file: string, preprocess: Preprocess): Promise<Uint8Array | GraftError> {
-  try {
-    return await decodePhoto(await readFile(file), preprocess);
-  } catch (error) {
-    if (error instanceof GraftError) return error;
-    return new GraftError('bad-photo', error instanceof Error ? error.message : String(error));
-  }
 }

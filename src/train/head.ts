@@ -4,17 +4,7 @@ import type { Steps } from '../base/events.ts';
 import { makeRng, type Rng } from '../base/rng.ts';
 import { adamwStep, makeAdamW } from './adamw.ts';
 import { softmaxCrossEntropy } from './cross-entropy.ts';
-
-/** Features and labels of one part of the dataset. */
-export interface FeatureSet {
-  readonly width: number;
-  /** Class index per photo. */
-  readonly labels: readonly number[];
-  /** Views per photo; view 0 is the plain photo. */
-  readonly views: number;
-  /** Copies the features of a photo's view into `out` at `offset`. */
-  readonly read: (photo: number, view: number, out: Float32Array, offset: number) => void;
-}
+import type { FeatureSet } from './feature-set.ts';
 
 /** Settings of the head's training. */
 export interface HeadOptions {
@@ -33,13 +23,13 @@ export interface HeadOptions {
 
 /** Settings that were measured best on photos of leaves (see docs/architecture.md). */
 export const defaultHeadOptions: HeadOptions = {
-  epochs: 100,
+  epochs: 60,
   batch: 64,
   lr: 3e-3,
   weightDecay: 0.01,
-  dropout: 0.2,
+  dropout: 0,
   labelSmoothing: 0.1,
-  patience: 30,
+  patience: 20,
   seed: 0,
 };
 

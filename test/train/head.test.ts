@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { makeRng } from '../../src/base/rng.ts';
 import { adamwStep, makeAdamW } from '../../src/train/adamw.ts';
 import { softmaxCrossEntropy } from '../../src/train/cross-entropy.ts';
-import { balanceClasses, defaultHeadOptions, type FeatureSet, trainHead } from '../../src/train/head.ts';
+import type { FeatureSet } from '../../src/train/feature-set.ts';
+import { balanceClasses, defaultHeadOptions, trainHead } from '../../src/train/head.ts';
 import { drain, largestDifference, readReference } from '../support/reference.ts';
 
 interface Reference {
