@@ -1,10 +1,10 @@
-// LiteRT in plain Node: it runs, keeps quiet, leaves no globals, gives memory back, refuses bad files, and works in threads.
+// LiteRT in plain Node: it runs, keeps quiet, leaves no globals, gives memory back, and refuses bad files.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GraftError } from '../../src/base/errors.ts';
 import { makeRng } from '../../src/base/rng.ts';
 import { loadLiteRt } from '../../src/engine/litert.ts';
-import { type LiteRtResult, measureLatency, runLiteRt } from '../../src/engine/litert-pool.ts';
+import { measureLatency } from '../../src/engine/litert-latency.ts';
 import { startLiteRt } from '../../src/engine/litert-runtime.ts';
 import { graphBuilder } from '../../src/onnx/builder.ts';
 import { float32 } from '../../src/tensor/tensor.ts';
@@ -132,75 +132,10 @@ test('a crash of the runtime is an error; a fresh one takes over, and models of 
   await assert.rejects(fresh.run([image(1)]), { message: /no longer loaded/ });
 });
 
-async function collect(results: AsyncIterable<LiteRtResult>): Promise<number[]> {
-  const sums: number[] = [];
-  for await (const { index, outputs } of results) {
-    assert.equal(sums[index], undefined);
-    sums[index] = outputs[0]![0]!;
-  }
-  return sums;
-}
-
-test('many inputs over threads: every result once, with few inputs at a time', async () => {
-  const wanted = Array.from({ length: 40 }, (_, i) => 6 * i);
-  for (const workers of [1, 2]) {
-    const asked: number[] = [];
-    let done = 0;
-    const results = runLiteRt(
-      file,
-      40,
-      async i => {
-        asked.push(i);
-        assert.ok(asked.length - done <= 2 * workers, `${asked.length} asked for and ${done} done`);
-        return image(i);
-      },
-      { workers },
-    );
-    const sums = await collect(
-      (async function* () {
-        for await (const result of results) {
-          done++;
-          yield result;
-        }
-      })(),
-    );
-    assert.deepEqual(sums, wanted);
-    assert.deepEqual(
-      asked,
-      wanted.map((_, i) => i),
-    );
-  }
-  assert.deepEqual(await collect(runLiteRt(file, 0, () => image(0))), []);
-  assert.deepEqual(await collect(runLiteRt(file, 1, () => image(2))), [12]);
-});
-
-test('threads: leaving early ends them; errors of the model, of an input and of getInput come through', async () => {
-  for await (const { outputs } of runLiteRt(file, 1000, () => image(1), { workers: 2 })) {
-    assert.equal(outputs[0]![0], 6);
-    break;
-  }
-  const fails = (bytes: Uint8Array, getInput: () => Float32Array) =>
-    collect(runLiteRt(bytes, 20, getInput, { workers: 2 }));
-  await assert.rejects(
-    fails(file.subarray(0, 100), () => image(1)),
-    { name: 'GraftError', code: 'bad-model' },
-  );
-  await assert.rejects(
-    fails(file, () => new Float32Array(5)),
-    { name: 'TypeError', message: /wants 48/ },
-  );
-  const broken = new GraftError('bad-photo', 'a broken photo');
-  await assert.rejects(
-    fails(file, () => {
-      throw broken;
-    }),
-    error => error === broken,
-  );
-});
-
 test('latency: the median is not above the 95th percentile', async () => {
-  const { median, p95, runs } = await measureLatency(file, { runs: 20 });
+  const model = await loadLiteRt(file);
+  const { median, p95, runs } = await measureLatency(model, 20);
   assert.ok(0 < median && median <= p95 && p95 < 1000, `${median}, ${p95}`);
   assert.equal(runs, 20);
-  await assert.rejects(measureLatency(new Uint8Array(9)), { code: 'bad-model' });
+  model.close();
 });

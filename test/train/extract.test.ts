@@ -1,0 +1,60 @@
+// Extraction on real photos with the real backbone: the same numbers whatever the threads, and nothing computed twice.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { drawLeafPhoto } from '../../src/demo/draw-leaf-photo.ts';
+import { defaultAugmentation } from '../../src/image/augment.ts';
+import { writeOnnx } from '../../src/onnx/write.ts';
+import { cacheFolder } from '../../src/project/cache-folder.ts';
+import { extractFeatures, viewKey } from '../../src/train/extract.ts';
+import { openFeatureCache } from '../../src/train/feature-cache.ts';
+import { findCard } from '../../src/zoo/cards.ts';
+import { buildFeatureGraph, featureWidth } from '../../src/zoo/graphs.ts';
+import { loadWeights } from '../../src/zoo/load-weights.ts';
+import { drain, temporaryFolder } from '../support/reference.ts';
+
+const card = findCard('mobilenet_v3_small');
+const { preprocess } = card;
+const width = featureWidth(card);
+
+test('features do not depend on the number of threads; a photo that is none is named', async t => {
+  const folder = await temporaryFolder(t);
+  const { parameters } = await drain(loadWeights(card, cacheFolder()));
+  const makeBackbone = () => writeOnnx(buildFeatureGraph(card, parameters));
+  const photos = await Promise.all(
+    [0, 1, 2, 3, 4].map(async index => {
+      const file = join(folder, `${index}.jpg`);
+      writeFileSync(file, await drawLeafPhoto({ seed: 1, index, healthy: index % 2 === 0, size: 96 }));
+      return { file, sha256: `photo-${index}`, views: 3 };
+    }),
+  );
+  const broken = join(folder, 'broken.jpg');
+  writeFileSync(broken, 'no photo');
+  const extract = async (name: string, workers: number, list: typeof photos) => {
+    const cache = await openFeatureCache(join(folder, name), width);
+    const options = { cache, makeBackbone, preprocess, augmentation: defaultAugmentation, workers };
+    const result = await drain(extractFeatures({ ...options, photos: list }));
+    const rows = photos.flatMap(({ sha256 }) =>
+      [0, 1, 2, 3].map(view => {
+        const out = new Float32Array(width);
+        cache.read(viewKey(sha256, view, preprocess, defaultAugmentation), out, 0);
+        return out;
+      }),
+    );
+    await cache.close();
+    return { result, rows };
+  };
+  const alone = await extract('one', 1, [...photos, { file: broken, sha256: 'broken', views: 0 }]);
+  assert.equal(alone.result.computed, 20);
+  assert.deepEqual(
+    alone.result.failed.map(({ file }) => file),
+    [broken],
+  );
+  const together = await extract('three', 3, photos);
+  assert.deepEqual(together.rows, alone.rows);
+  const views = new Set(alone.rows.map(row => row.slice(0, 8).join()));
+  assert.equal(views.size, 20, 'no two views are the same');
+  const again = await extract('three', 2, photos);
+  assert.deepEqual(again.result, { computed: 0, cached: 20, failed: [] });
+});
