@@ -4,15 +4,13 @@
 //
 // graft runs as a user runs it (bin/graft.js), from an empty feature cache and then again; the peer is bench/guide-recipe.py
 // with ten epochs. Prints a table and writes bench/results/phase-one.json.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { TrainResult } from '../src/index.ts';
+import { mean, root, type Timed, timeGraft, timeProcess } from './support/time-process.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seeds: { type: 'string', default: '0,1,2,3,4' }, 'peer-seeds': { type: 'string', default: '0' } },
@@ -21,62 +19,11 @@ const [photos, weights] = positionals;
 if (!photos || !weights) throw new Error('Usage: phase-one.bench.ts PHOTOS WEIGHTS.gguf');
 const numbers = (text: string) => text.split(',').filter(Boolean).map(Number);
 
-interface Timed {
-  readonly seconds: number;
-  readonly megabytes: number;
-  readonly stdout: string;
-}
-
-/** Runs a program; seconds from start to end, and the peak of the resident memory of it and its children, in MiB. */
-function time(program: string, words: readonly string[], env: Record<string, string> = {}): Promise<Timed> {
-  const start = performance.now();
-  const child = spawn(program, words, {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-    cwd: root,
-  });
-  let [stdout, peak] = ['', 0];
-  child.stdout.on('data', chunk => {
-    stdout += chunk;
-  });
-  const watch = setInterval(() => {
-    peak = Math.max(peak, residentMegabytes(child));
-  }, 50);
-  return new Promise((resolve, reject) => {
-    child.on('close', status => {
-      clearInterval(watch);
-      if (status !== 0) reject(new Error(`${program} ${words.join(' ')} ended with ${status}`));
-      else resolve({ seconds: (performance.now() - start) / 1000, megabytes: Math.round(peak), stdout });
-    });
-  });
-}
-
-function residentMegabytes({ pid }: ChildProcess): number {
-  const parents = new Map<number, number[]>();
-  const resident = new Map<number, number>();
-  for (const name of readdirSync('/proc').filter(entry => /^\d+$/.test(entry))) {
-    try {
-      const status = readFileSync(`/proc/${name}/status`, 'utf8');
-      const parent = Number(/PPid:\s+(\d+)/.exec(status)![1]);
-      parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
-      resident.set(Number(name), Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
-    } catch {
-      // The process ended meanwhile.
-    }
-  }
-  const sum = (id: number): number =>
-    (resident.get(id) ?? 0) + (parents.get(id) ?? []).reduce((total, kid) => total + sum(kid), 0);
-  return sum(pid!);
-}
-
 const work = mkdtempSync(join(tmpdir(), 'graft-bench-'));
 const train = (seed: number, cache: string) =>
-  time(
-    process.execPath,
-    ['bin/graft.js', 'train', photos, '--seed', String(seed), '--weights', weights, '--project', work, '--json'],
-    { GRAFT_CACHE: cache },
-  );
-const mean = (list: readonly number[]) => list.reduce((sum, value) => sum + value, 0) / list.length;
+  timeGraft(['train', photos, '--seed', String(seed), '--weights', weights, '--project', work, '--json'], {
+    GRAFT_CACHE: cache,
+  });
 
 const rows: Record<string, unknown>[] = [];
 const results: { cold: Timed; warm: Timed; accuracy: number }[] = [];
@@ -93,7 +40,7 @@ for (const seed of numbers(values.seeds)) {
 const peers: { seconds: number; best: number; last: number }[] = [];
 for (const [i, seed] of numbers(values['peer-seeds']).entries()) {
   const manifest = join((JSON.parse(results[i]!.cold.stdout) as TrainResult).run, 'manifest.json');
-  const peer = await time('/usr/bin/python3', [
+  const peer = await timeProcess('/usr/bin/python3', [
     ...['bench/guide-recipe.py', '--data', photos, '--manifest', manifest, '--weights', weights],
     ...['--epochs', '10', '--fine-tune-epochs', '0', '--seed', String(seed), '--channels-last'],
   ]);

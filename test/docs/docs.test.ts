@@ -1,0 +1,131 @@
+// The docs say what is so: every command in the README runs, the example is the README's, figures are the bench's, links lead somewhere.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { drawSmallDataset, graft } from '../support/graft.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+const readme = read('README.md');
+
+/** Lines of the README's `sh` blocks, without their comments. */
+const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+  block!
+    .split('\n')
+    .map(line => line.replace(/\s+#.*$/, '').trim())
+    .filter(Boolean),
+);
+/** The set-up commands, which run everything from nothing: .ci/run types them, not this test, which they run. */
+const setUp = commands.filter(command => command.startsWith('npm ci'));
+
+let set: Awaited<ReturnType<typeof drawSmallDataset>>;
+before(async () => {
+  set = await drawSmallDataset(60);
+  cpSync(set.data, join(set.folder, 'other-photos'), { recursive: true });
+  cpSync(join(set.data, 'healthy/leaf-0001.jpg'), join(set.folder, 'a.jpg'));
+  cpSync(join(set.data, 'unhealthy/leaf-0001.jpg'), join(set.folder, 'b.jpg'));
+});
+after(() => set.remove());
+
+test('CI types the two set-up commands exactly as the README gives them', () => {
+  assert.deepEqual(setUp, ['npm ci && npx graft demo', 'npm ci && npm test']);
+  const lines = read('.ci/run').split('\n');
+  for (const command of setUp) assert.ok(lines.includes(command), command);
+});
+
+for (const command of commands.filter(line => !setUp.includes(line))) {
+  test(`README: ${command}`, async () => {
+    const words = command.split(' ');
+    assert.deepEqual(words.slice(0, 2), ['npx', 'graft']);
+    const { status, stderr } = await graft(words.slice(2), { cwd: set.folder });
+    assert.equal(status, 0, stderr);
+  });
+}
+
+test('the library example in the README is examples/train.mjs, and it runs', () => {
+  const example = read('examples/train.mjs').replace(/^\/\/.*\n+/, '');
+  assert.ok(readme.includes(`\`\`\`js\n${example}\`\`\``));
+  rmSync(join(set.folder, 'runs'), { recursive: true, force: true });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'examples/train.mjs')], {
+    cwd: set.folder,
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /runs\/train: \d+\.\d % right, proven on \d+ photos/);
+});
+
+test('figures in the README are those that the benchmarks wrote down', () => {
+  const { summary } = JSON.parse(read('bench/results/phase-one.json')) as { summary: Record<string, number> };
+  const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
+  const memory = JSON.parse(read('bench/results/memory.json')) as { photos: number; megabytes: number }[];
+  for (const figure of [
+    `${percent(summary.graft_accuracy!)} validation accuracy`,
+    `reaches ${percent(summary.peer_accuracy_last!)}`,
+    `${summary.graft_seconds!.toFixed(1)} s from photos`,
+    `${summary.graft_warm_seconds!.toFixed(1)} s when run again`,
+    `takes ${summary.peer_seconds!.toFixed(1)} s`,
+    `${summary.times_faster!.toFixed(1)}x and ${summary.times_faster_warm!.toFixed(1)}x`,
+    `${memory[0]!.megabytes} MB at most`,
+    `${memory[1]!.megabytes} MB for`,
+  ]) {
+    assert.ok(readme.includes(figure), figure);
+  }
+});
+
+test('links inside the project lead to files', () => {
+  for (const file of [
+    'README.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+    'docs/architecture.md',
+    'docs/dependencies.md',
+    'bench/README.md',
+  ]) {
+    for (const [, target] of read(file).matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
+      if (target!.includes('://')) continue;
+      assert.ok(existsSync(join(root, dirname(file), target!)), `${file} links to ${target}`);
+    }
+  }
+});
+
+test('nothing speaks of a place or a person that a reader cannot know', () => {
+  for (const file of [
+    'README.md',
+    'CONTRIBUTING.md',
+    'docs/architecture.md',
+    'docs/dependencies.md',
+    'bench/README.md',
+  ]) {
+    assert.doesNotMatch(read(file), /\/(work|root|home\/\w+)\/|localhost|TODO|FIXME/, file);
+  }
+});
+
+test('help and README name the defaults that are used', async () => {
+  const { defaultHeadOptions } = await import('../../src/train/head.ts');
+  const { defaultAugmentation } = await import('../../src/image/augment.ts');
+  const { resolveTrainOptions } = await import('../../src/project/train-options.ts');
+  const { stdout } = await graft(['train', '--help']);
+  const help = stdout.replace(/\s+/g, ' ');
+  const settings = resolveTrainOptions({ data: 'x' });
+  const { flip: _, verticalFlip: __, ...strengths } = defaultAugmentation;
+  const defaults: Record<string, number> = {
+    epochs: defaultHeadOptions.epochs,
+    batch: defaultHeadOptions.batch,
+    imgsz: settings.preprocess.size,
+    lr: defaultHeadOptions.lr,
+    'weight-decay': defaultHeadOptions.weightDecay,
+    dropout: defaultHeadOptions.dropout,
+    'label-smoothing': defaultHeadOptions.labelSmoothing,
+    patience: defaultHeadOptions.patience,
+    seed: defaultHeadOptions.seed,
+    val: settings.validationFraction,
+    views: settings.views,
+    ...strengths,
+  };
+  for (const [flag, value] of Object.entries(defaults)) {
+    assert.match(help, new RegExp(`--${flag} <[^>]+> [^<]*\\(default: ${value}\\)`), `--${flag} ${value}`);
+  }
+});
