@@ -72,7 +72,7 @@ const trainOptions: readonly OptionRow[] = [
     type: number('e', 0, 0.9),
     help: 'part of each target spread over all classes (default: 0.1)',
   },
-  { flag: 'patience', type: whole('n', 1, 100_000), help: 'epochs without improvement before stopping (default: 20)' },
+  { flag: 'patience', type: whole('n', 1, 100_000), help: 'epochs without improvement before stopping (default: 15)' },
   { flag: 'seed', type: whole('n', 0, 2 ** 31), help: 'seed of the split and of training (default: 0)' },
   { flag: 'val', type: number('part', 0.01, 0.9), help: 'part of a flat folder kept for validation (default: 0.15)' },
   {

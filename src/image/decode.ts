@@ -1,12 +1,7 @@
 // Photo bytes to pixels: EXIF orientation applied, any mode (grey, CMYK, 16 bits, animated, transparent) to 8-bit RGB.
-import sharp from 'sharp';
 import { GraftError } from '../base/errors.ts';
+import { loadSharp } from './load-sharp.ts';
 import type { Preprocess } from './preprocess.ts';
-
-// Photos are decoded side by side, so each gets one thread; and no photo is decoded twice, so nothing is kept. Measured on
-// 500 x 500 JPEGs on two cores: 1.9 ms a photo, against 2.3 ms with sharp's defaults.
-sharp.concurrency(1);
-sharp.cache(false);
 
 /** Most pixels that a photo may have (a 108-megapixel phone camera passes, a decompression bomb does not). */
 export const MAX_PIXELS = 150_000_000;
@@ -24,6 +19,7 @@ export type DecodeSpec = Pick<Preprocess, 'size' | 'fit' | 'kernel'>;
  * @throws GraftError `bad-photo` when the bytes are no photo, are damaged, or hold more than MAX_PIXELS pixels.
  */
 export async function decodePhoto(bytes: Uint8Array, spec: DecodeSpec): Promise<Uint8Array> {
+  const sharp = await loadSharp();
   try {
     const { data, info } = await sharp(bytes, { failOn: 'truncated', limitInputPixels: MAX_PIXELS })
       .autoOrient()

@@ -1,6 +1,6 @@
 // Is this file a whole, readable photo? Told by its content, never by its name, and decoded as cheaply as that allows.
-import sharp from 'sharp';
 import { MAX_PIXELS, photoFormats } from './decode.ts';
+import { loadSharp } from './load-sharp.ts';
 
 /** Most bytes that a photo file may have: 150 megapixels of PNG fit, and a few at a time fit in memory. */
 export const MAX_PHOTO_BYTES = 256 * 1024 * 1024;
@@ -105,6 +105,7 @@ export async function verifyPhoto(bytes: Uint8Array): Promise<Verdict> {
     return refuse('a HEIC photo, which cannot be read here; convert it to JPEG (iPhone: Settings, Camera, Formats)');
   }
   if (!sniffed.readable) return refuse(`a file of the kind ${sniffed.name}, which is not read; save it as JPEG or PNG`);
+  const sharp = await loadSharp();
   try {
     const input = { failOn: 'truncated', limitInputPixels: MAX_PIXELS } as const;
     const {

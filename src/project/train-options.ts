@@ -30,7 +30,7 @@ export interface TrainOptions {
   readonly dropout?: number;
   /** Share of each target that is spread over all classes. Default: 0.1. */
   readonly labelSmoothing?: number;
-  /** Epochs without a better validation loss before training stops. Default: 20. */
+  /** Epochs without a better validation loss before training stops. Default: 15. */
   readonly patience?: number;
   /** Seed of the split and of training. Default: 0. */
   readonly seed?: number;

@@ -13,12 +13,12 @@ import type { Metrics } from '../evaluate/metrics.ts';
 import { writeOnnx } from '../onnx/write.ts';
 import { extractFeatures, viewKey } from '../train/extract.ts';
 import { type FeatureCache, featureKey, openFeatureCache } from '../train/feature-cache.ts';
-import { type FeatureSet, makeFeatureSet } from '../train/feature-set.ts';
+import type { FeatureSet } from '../train/feature-set.ts';
 import { type EpochRecord, type TrainedHead, trainHead } from '../train/head.ts';
 import { buildFeatureGraph, featureWidth } from '../zoo/graphs.ts';
 import { loadWeights, type Weights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
-import { type Classifiers, startClassifiers } from './classify-files.ts';
+import { startClassifiers } from './classify-files.ts';
 import { exportModel, type ProofFigures } from './export-model.ts';
 import { describeMachine, packageVersion } from './machine.ts';
 import type { Provenance } from './provenance.ts';
@@ -75,7 +75,8 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
   const weights = yield* loadWeights(settings.card, cache, settings.weights);
   const { project, name, existOk } = settings;
   const folder = await makeRunFolder({ project, name, existOk }, base);
-  let classifiers: Classifiers | undefined;
+  // The runtimes that will prove the export load on one core while the head trains on another.
+  const classifiers = startClassifiers(settings.workers, ['onnx', 'tflite']);
   try {
     const backbone = featureKey(weights.sha256, settings.card.name, settings.card.architecture).slice(0, 16);
     const features = await openFeatureCache(
@@ -88,8 +89,6 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
     try {
       ({ manifest, counts } = yield* fillCache(settings, scanned, weights, features));
       clock.lap('features');
-      // The head trains on one core; the runtimes that will prove the export load on another.
-      classifiers = startClassifiers(settings.workers, ['onnx', 'tflite']);
       head = yield* trainOnCache(settings, manifest, features);
       clock.lap('head');
     } finally {
@@ -121,7 +120,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
         file: resolve(settings.data, photo.path),
         label: manifest.classes.indexOf(photo.class),
       })),
-      classifiers: classifiers!,
+      classifiers,
       onWritten: () => clock.lap('export'),
     });
     clock.lap('proof');
@@ -142,7 +141,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
     await writeJson(join(folder, runFiles.metrics), result);
     return result;
   } finally {
-    await classifiers?.close();
+    await classifiers.close();
     await dropEmptyRunFolder(folder);
   }
 }
@@ -223,9 +222,8 @@ async function* trainOnCache(settings: TrainSettings, manifest: Manifest, cache:
       ),
     );
     const labels = photos.map(photo => manifest.classes.indexOf(photo.class));
-    return makeFeatureSet(cache.width, labels, views, (photo, view, out, offset) => {
-      cache.read(keys[photo]![view]!, out, offset);
-    });
+    const read: FeatureSet['read'] = (photo, view, out, offset) => cache.read(keys[photo]![view]!, out, offset);
+    return { width: cache.width, labels, views, read };
   };
   const [train, validation] = [featureSet('train', settings.views + 1), featureSet('validation', 1)];
   return yield* trainHead(train, validation, manifest.classes.length, settings.head);

@@ -4,7 +4,7 @@ import type { Steps } from '../base/events.ts';
 import { makeRng, type Rng } from '../base/rng.ts';
 import { adamwStep, makeAdamW } from './adamw.ts';
 import { softmaxCrossEntropy } from './cross-entropy.ts';
-import type { FeatureSet } from './feature-set.ts';
+import { type FeatureSet, makeFeatureSet } from './feature-set.ts';
 
 /** Settings of the head's training. */
 export interface HeadOptions {
@@ -29,7 +29,7 @@ export const defaultHeadOptions: HeadOptions = {
   weightDecay: 0.01,
   dropout: 0,
   labelSmoothing: 0.1,
-  patience: 20,
+  patience: 15,
   seed: 0,
 };
 
@@ -66,6 +66,7 @@ export async function* trainHead(
   const { width } = train;
   const { batch, epochs } = options;
   const scaling = measureScaling(train);
+  const [learn, check] = [standardiseSet(train, scaling), standardiseSet(validation, scaling)];
   const classWeights = balanceClasses(train.labels, classes);
   const equalWeights = new Float64Array(classes).fill(1);
   const weight = new Float32Array(classes * width);
@@ -87,9 +88,8 @@ export async function* trainHead(
     for (let step = 0; step < steps; step++) {
       const photos = order.slice(step * batch, (step + 1) * batch);
       photos.forEach((photo, row) => {
-        train.read(photo, rng.int(train.views), rows, row * width);
+        learn.read(photo, rng.int(learn.views), rows, row * width);
       });
-      standardise(rows, photos.length, width, scaling);
       dropFeatures(rows.subarray(0, photos.length * width), options.dropout, rng);
       const labels = photos.map(photo => train.labels[photo]!);
       const result = softmaxCrossEntropy(
@@ -101,22 +101,22 @@ export async function* trainHead(
       learningRate = oneCycle((epoch - 1) * steps + step, epochs * steps, options.lr);
       adamwStep(optimiser, { weight, bias }, gradient, learningRate, options.weightDecay);
     }
-    const check = evaluateHead(validation, { weight, bias }, scaling, rows, equalWeights);
+    const result = evaluateHead(check, { weight, bias }, rows, equalWeights);
     records.push({
       epoch,
       learningRate,
       trainLoss: loss / order.length,
       trainAccuracy: correct / order.length,
-      validationLoss: check.loss,
-      validationAccuracy: check.accuracy,
+      validationLoss: result.loss,
+      validationAccuracy: result.accuracy,
     });
-    if (check.loss < best.loss) {
+    if (result.loss < best.loss) {
       best.epoch = epoch;
-      best.loss = check.loss;
+      best.loss = result.loss;
       best.weight.set(weight);
       best.bias.set(bias);
     }
-    const detail = `loss ${check.loss.toFixed(3)}, accuracy ${(100 * check.accuracy).toFixed(1)} %`;
+    const detail = `loss ${result.loss.toFixed(3)}, accuracy ${(100 * result.accuracy).toFixed(1)} %`;
     yield { type: 'progress', stage: 'head', done: epoch, total: epochs, unit: 'epochs', detail };
     if (epoch - best.epoch >= options.patience) break;
   }
@@ -153,11 +153,13 @@ function measureScaling(set: FeatureSet): Scaling {
   return { mean, inverse: deviation.map(value => 1 / Math.max(value, floor)) };
 }
 
-function standardise(rows: Float32Array, count: number, width: number, { mean, inverse }: Scaling): void {
-  for (let row = 0; row < count; row++) {
-    const start = row * width;
-    for (let i = 0; i < width; i++) rows[start + i] = (rows[start + i]! - mean[i]!) * inverse[i]!;
-  }
+/** The same set with every feature less its mean, divided by its deviation. */
+function standardiseSet(set: FeatureSet, { mean, inverse }: Scaling): FeatureSet {
+  const { width, labels, views } = set;
+  return makeFeatureSet(width, labels, views, (photo, view, out, offset) => {
+    set.read(photo, view, out, offset);
+    for (let i = 0; i < width; i++) out[offset + i] = (out[offset + i]! - mean[i]!) * inverse[i]!;
+  });
 }
 
 /** Inverted dropout: what is kept is divided by the probability of keeping it. Each random word decides two values. */
@@ -188,7 +190,6 @@ function oneCycle(step: number, steps: number, peak: number): number {
 function evaluateHead(
   set: FeatureSet,
   head: { weight: Float32Array; bias: Float32Array },
-  scaling: Scaling,
   rows: Float32Array,
   classWeights: Float64Array,
 ): { loss: number; accuracy: number } {
@@ -201,7 +202,6 @@ function evaluateHead(
     labels.forEach((_, row) => {
       set.read(start + row, 0, rows, row * width);
     });
-    standardise(rows, labels.length, width, scaling);
     const result = softmaxCrossEntropy({ rows, labels, width, ...head, classWeights, labelSmoothing: 0 });
     loss += result.loss * labels.length;
     correct += result.correct;
