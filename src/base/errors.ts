@@ -1,7 +1,7 @@
 // The one error class of graft: a code for programs, a sentence for people, a hint that says what to do.
 // Anything else that reaches the command line is a defect in graft and is shown as such.
 
-/** What went wrong, for programs. The CLI exits with status 2 for `usage` and 1 for every other code. */
+/** What went wrong, for programs. `exitStatus` says with which status the CLI ends. */
 export type ErrorCode =
   | 'usage'
   | 'not-found'
@@ -43,31 +43,35 @@ export function exitStatus(error: unknown): number {
   return error.code === 'interrupted' ? 130 : 1;
 }
 
-/** Turns an operating-system error into a GraftError that names the path; other errors come back unchanged. */
+/**
+ * Turns an operating-system error into a GraftError that names the path; errors of another kind come back unchanged.
+ */
 export function explainSystemError(error: unknown, path: string): unknown {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-    case 'EFBIG':
-      return new GraftError(
-        'disk-full',
-        `The disk is full (${code}): ${path} could not be written.`,
-        'Free some space and run the same command again; nothing half-written was left.',
-        error,
-      );
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new GraftError(
-        'no-access',
-        `No permission for ${path} (${code}).`,
-        'Choose a folder that you may read and write.',
-        error,
-      );
-    case 'ENOENT':
-      return new GraftError('not-found', `${path} does not exist.`, 'Check the path.', error);
-    default:
-      return error;
-  }
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  if (error instanceof GraftError || code === undefined || syscall === undefined) return error;
+  const [kind, message, hint] =
+    systemErrors[code] ?? (['no-access', 'cannot be read or written', 'Check it and try again.'] as const);
+  return new GraftError(kind, `${path} ${message} (${code}).`, hint, error);
 }
+
+const full = [
+  'disk-full',
+  'could not be written: the disk is full',
+  'Free some space and run the same command again.',
+] as const;
+const forbidden = ['no-access', 'may not be read or written', 'Choose a place that you may read and write.'] as const;
+
+/** What the codes of operating systems mean to a person: the code of the error, the end of its sentence, what to do. */
+const systemErrors: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {
+  ENOSPC: full,
+  EDQUOT: full,
+  EFBIG: full,
+  EACCES: forbidden,
+  EPERM: forbidden,
+  EROFS: forbidden,
+  ENOENT: ['not-found', 'does not exist', 'Check the path.'],
+  ENOTDIR: ['not-found', 'goes through something that is no folder', 'Check the path.'],
+  EEXIST: ['exists', 'is there already, and is no folder', 'Choose another name.'],
+  EISDIR: ['no-access', 'is a folder, and a file was wanted', 'Name a file.'],
+  ENAMETOOLONG: ['no-access', 'is too long a name', 'Choose a shorter one.'],
+};

@@ -21,7 +21,7 @@ export async function writeWhole(path: string, data: string | Uint8Array): Promi
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {});
     throw explainSystemError(error, path);
   }
 }

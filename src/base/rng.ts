@@ -20,8 +20,6 @@ export interface Rng {
   shuffle<T extends { length: number; [index: number]: unknown }>(items: T): T;
   /** Fills an array with random words: as many calls of `next`, several times as fast. */
   fill(words: Uint32Array): void;
-  /** The four 32-bit words of state, for checkpoints. */
-  state(): [number, number, number, number];
 }
 
 function fromState(state: readonly number[]): Rng {
@@ -70,7 +68,6 @@ function fromState(state: readonly number[]): Rng {
       }
       [a, b, c, d] = [p, q, r, s];
     },
-    state: () => [a >>> 0, b >>> 0, c >>> 0, d >>> 0],
   };
 }
 
@@ -80,9 +77,4 @@ export function makeRng(seed: number, ...labels: (string | number)[]): Rng {
     .update(JSON.stringify([seed, ...labels]))
     .digest();
   return fromState([0, 4, 8, 12].map(offset => digest.readUInt32LE(offset)));
-}
-
-/** Goes on from a state that `Rng.state` gave. */
-export function resumeRng(state: readonly number[]): Rng {
-  return fromState(state);
 }

@@ -24,6 +24,11 @@ interface Setup<S> {
   readonly setup: S;
 }
 
+/** Ends the thread once the question that it works on is answered. */
+interface Stop {
+  readonly stop: true;
+}
+
 interface Question<Q> {
   readonly index: number;
   readonly question: Q;
@@ -42,7 +47,7 @@ export interface WorkerPool<S, Q, A> {
    * @throws what the threads throw, GraftErrors with code and hint.
    */
   map(questions: readonly Q[]): AsyncGenerator<Answered<A>, void>;
-  /** Ends the threads, whatever they are doing. */
+  /** Ends the threads; the questions that they work on are finished first. */
   close(): Promise<void>;
 }
 
@@ -103,7 +108,8 @@ export async function* mapInWorkers<S, Q, A>(
 export function serve<S, Q, A>(open: (setup: S) => Promise<(question: Q) => Promise<A>>): void {
   const port = parentPort!;
   let tools: Promise<(question: Q) => Promise<A>>;
-  port.on('message', async (message: Setup<S> | Question<Q>) => {
+  port.on('message', async (message: Setup<S> | Question<Q> | Stop) => {
+    if ('stop' in message) return port.close();
     if ('setup' in message) {
       tools = open(message.setup);
       tools.catch(error => port.postMessage({ index: null, failure: pack(error) } satisfies Reply<A>));
@@ -142,6 +148,7 @@ function hire<S, Q, A>(module: URL, early: unknown): Thread<S, Q, A> {
     if ('failure' in reply) asker?.reject(unpack(reply.failure));
     else asker?.resolve(reply);
   });
+  const gone = new Promise<void>(resolve => worker.once('exit', () => resolve()));
   worker.on('error', giveUp);
   worker.on('exit', status => giveUp(new Error(`A worker thread ended with status ${status}.`)));
   return {
@@ -153,8 +160,10 @@ function hire<S, Q, A>(module: URL, early: unknown): Thread<S, Q, A> {
         waiting.set(question.index, { resolve, reject });
         worker.postMessage(question);
       }),
-    dismiss: async () => {
-      await worker.terminate();
+    // Not worker.terminate(): it aborts the whole process when a native addon is at work in the thread.
+    dismiss: () => {
+      worker.postMessage({ stop: true } satisfies Stop);
+      return gone;
     },
   };
 }

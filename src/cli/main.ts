@@ -1,9 +1,11 @@
 // The command line: rows become commander commands, errors become one sentence and an exit status.
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { exitStatus, GraftError } from '../base/errors.ts';
-import { type CommandRow, commands, type OptionKind, type OptionRow } from './commands.ts';
+import { exitStatus, explainSystemError, GraftError } from '../base/errors.ts';
+import { type NumberSetting, outOfRange } from '../project/setting-ranges.ts';
+import { type CommandRow, commands, type OptionRow } from './commands.ts';
 import { paintError } from './paint.ts';
+import { printable } from './text.ts';
 
 /** Runs `graft` with the words after it; returns the exit status. */
 export async function main(words: readonly string[]): Promise<number> {
@@ -26,8 +28,12 @@ export async function main(words: readonly string[]): Promise<number> {
       // Commander has printed its sentence, or the help that was asked for.
       return error.exitCode === 0 ? 0 : 2;
     }
-    printError(error);
-    return exitStatus(error);
+    const known = explainSystemError(error, (error as NodeJS.ErrnoException | undefined)?.path ?? 'A file');
+    printError(known);
+    const status = exitStatus(known);
+    // Whatever an interrupted verb has left running (a download) must not keep the terminal waiting.
+    if (status === 130) process.exit(status);
+    return status;
   }
 }
 
@@ -61,7 +67,7 @@ function makeCommand(row: CommandRow, run: Run): Command {
     .exitOverride();
   for (const argument of row.arguments) {
     const words = argument.many ? `${argument.name}...` : argument.name;
-    command.addArgument(new Argument(argument.optional ? `[${words}]` : `<${words}>`, argument.help));
+    command.addArgument(new Argument(`<${words}>`, argument.help));
   }
   for (const option of row.options) command.addOption(makeOption(option));
   command.addHelpText('after', `\nExamples:\n${row.examples.map(example => `  ${example}`).join('\n')}\n`);
@@ -73,23 +79,18 @@ function makeCommand(row: CommandRow, run: Run): Command {
   return command;
 }
 
-function makeOption({ flag, type, help }: OptionRow): Option {
-  if (type.kind === 'flag') return new Option(`--${flag}`, help);
-  const option = new Option(`--${flag} <${type.placeholder}>`, help);
-  return type.kind === 'text' ? option : option.argParser(text => parseNumber(text, type));
+function makeOption({ flag, kind, value, help }: OptionRow): Option {
+  if (kind === 'flag') return new Option(`--${flag}`, help);
+  const option = new Option(`--${flag} <${value}>`, help);
+  return kind === 'text'
+    ? option
+    : option.argParser(text => parseNumber(text, option.attributeName() as NumberSetting));
 }
 
-function parseNumber(text: string, type: Extract<OptionKind, { min: number }>): number {
+function parseNumber(text: string, name: NumberSetting): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
-  const kind = type.kind === 'whole' ? 'a whole number' : 'a number';
-  if (
-    !Number.isFinite(value) ||
-    value < type.min ||
-    value > type.max ||
-    (type.kind === 'whole' && !Number.isInteger(value))
-  ) {
-    throw new InvalidArgumentError(`It has to be ${kind} from ${type.min} to ${type.max}.`);
-  }
+  const problem = outOfRange(name, value);
+  if (problem) throw new InvalidArgumentError(problem);
   return value;
 }
 
@@ -97,7 +98,7 @@ function parseNumber(text: string, type: Extract<OptionKind, { min: number }>): 
 function printError(error: unknown): void {
   if (error instanceof GraftError) {
     const hint = error.hint ? `\n${error.hint}` : '';
-    process.stderr.write(`${paintError('red', 'graft:')} ${error.message}${hint}\n`);
+    process.stderr.write(`${paintError('red', 'graft:')} ${printable(error.message)}${hint}\n`);
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

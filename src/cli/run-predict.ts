@@ -3,19 +3,19 @@ import { type PredictOptions, predict } from '../project/predict.ts';
 import type { CommandCode } from './command-code.ts';
 import { paintError } from './paint.ts';
 import { runVerb } from './run-verb.ts';
-import { formatTable, percent, printJson } from './text.ts';
+import { formatTable, percent, printable, printJson } from './text.ts';
 
 /** Exit status 1 when a photo could not be read, so that a script notices. */
 export const runPredict: CommandCode = async (values, json) => {
   const result = await runVerb(predict(values as unknown as PredictOptions));
   if (json) {
-    printJson([...result.predictions, ...result.unread]);
+    printJson(result.photos);
   } else if (result.predictions.length > 0) {
     const rows = result.predictions.map(({ file, label, probability }) => [file, label, percent(probability)]);
     process.stdout.write(`${formatTable(['photo', 'class', 'probability'], rows)}\n`);
   }
   for (const { file, error } of result.unread) {
-    process.stderr.write(`${paintError('red', 'graft:')} ${file}: ${error}\n`);
+    process.stderr.write(`${paintError('red', 'graft:')} ${printable(file)}: ${printable(error)}\n`);
   }
   return result.unread.length > 0 ? 1 : 0;
 };

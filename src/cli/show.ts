@@ -1,7 +1,8 @@
-// Shows events in a terminal: bars on standard error where it is one, plain lines where it is not, nothing for --json.
+// Shows events: bars on standard error where it is a terminal, plain lines where it is not.
 import { type Options, SingleBar } from 'cli-progress';
 import type { NoteEvent, ProgressEvent } from '../base/events.ts';
 import { paintError } from './paint.ts';
+import { printable } from './text.ts';
 
 /** Seconds between the plain lines of one stage when there is no terminal. */
 const LINE_INTERVAL = 5;
@@ -60,7 +61,7 @@ export function makeShow(): Show {
       if (event.type === 'progress') return progress(event);
       end();
       const mark = event.type === 'warning' ? paintError('yellow', 'warning: ') : '';
-      process.stderr.write(`${mark}${event.message}\n`);
+      process.stderr.write(`${mark}${printable(event.message)}\n`);
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Dirent } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, posix, sep, win32 } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
-import { HEAD_BYTES, sniffImage } from '../image/verify.ts';
+import { HEAD_BYTES, sniffImage } from '../image/sniff.ts';
 import { compareCodePoints, quoteName } from './splits.ts';
 
 /** Something that was left out, and why. `path` is relative to the data set's folder, with '/' between its parts. */

@@ -4,20 +4,11 @@ import { readFile, stat } from 'node:fs/promises';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import { writeJson } from '../base/files.ts';
 import { type Excluded, isInnerPath } from './folder.ts';
+import type { ScannedPhoto } from './scan-folder.ts';
 import { badClassName, quoteName, type Split, splits } from './splits.ts';
 
-/** A photo of a manifest. */
-export interface ManifestPhoto {
-  /** Relative to the data set's folder, with '/' between its parts. */
-  readonly path: string;
-  /** sha256 of the file, 64 lower-case hexadecimal digits. */
-  readonly sha256: string;
-  readonly bytes: number;
-  /** Size in pixels with EXIF orientation applied. */
-  readonly width: number;
-  readonly height: number;
-  /** One of the manifest's classes. */
-  readonly class: string;
+/** A photo of a manifest: its class is one of the manifest's. */
+export interface ManifestPhoto extends Omit<ScannedPhoto, 'split'> {
   readonly split: Split;
 }
 

@@ -81,7 +81,11 @@ async function refuseStrangers(folder: string, wanted: ReadonlySet<string>): Pro
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw explainSystemError(error, folder);
   });
-  const stranger = entries.find(entry => !entry.isDirectory() && !wanted.has(join(entry.parentPath, entry.name)));
+  // What a killed run was writing (see writeWhole), and what desktops leave behind, are no photos.
+  const bystander = /^\.|\.jpg\.part-\d+-\d+$|^(?:Thumbs\.db|desktop\.ini)$/;
+  const stranger = entries.find(
+    entry => !entry.isDirectory() && !bystander.test(entry.name) && !wanted.has(join(entry.parentPath, entry.name)),
+  );
   if (stranger) {
     throw new GraftError(
       'exists',
@@ -161,6 +165,7 @@ export async function* drawLeafDataset(folder: string, options: LeafDatasetOptio
     if (done !== photos) throw new Error(`Drawing ended early: ${done} of ${photos} photos.`);
   } finally {
     leave.abort();
+    await drawing;
   }
   return { folder, counts: { healthy: Math.ceil(photos / 2), unhealthy: Math.floor(photos / 2) } };
 }

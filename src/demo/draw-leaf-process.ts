@@ -45,6 +45,8 @@ function serve(): void {
   const send = (message: LeafMessage): void => {
     process.send?.(message);
   };
+  // Ctrl-C reaches the whole group of processes; the parent is the one that decides.
+  process.on('SIGINT', () => {});
   // The parent is gone: nobody waits for the photos.
   process.on('disconnect', () => process.exit(1));
   process.once('message', (job: LeafJob) => {

@@ -12,12 +12,12 @@ export interface Latency {
 
 /**
  * Times single runs of a loaded model on the calling thread, on noise, after a few runs to warm up.
- * @param runs how many are timed; default 25.
+ * @param runs how many are timed; default 20.
  */
-export async function measureLatency(model: LiteRtModel, runs = 25): Promise<Latency> {
+export async function measureLatency(model: LiteRtModel, runs = 20): Promise<Latency> {
   const inputs = model.inputs.map(makeNoise);
   const times: number[] = [];
-  for (let i = -5; i < runs; i++) {
+  for (let i = -3; i < runs; i++) {
     const start = performance.now();
     await model.run(inputs);
     if (i >= 0) times.push(performance.now() - start);

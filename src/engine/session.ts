@@ -13,7 +13,8 @@ export interface SessionOptions {
 export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
-  /** The file's metadata_props are not readable through the runtime; only names are. */
+  /** Size of the last dimension of an output; undefined when it is dynamic or there is no such output. */
+  outputWidth(name: string): number | undefined;
   run(inputs: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
   /** Frees the session. */
   close(): Promise<void>;
@@ -48,6 +49,11 @@ export async function openSession(model: Uint8Array, options: SessionOptions = {
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
+    outputWidth(name) {
+      const info = session.outputMetadata.find(output => output.name === name);
+      const width = info?.isTensor ? info.shape.at(-1) : undefined;
+      return typeof width === 'number' ? width : undefined;
+    },
     async run(inputs) {
       const feeds = Object.fromEntries(
         Object.entries(inputs).map(([name, tensor]) => [

@@ -2,6 +2,7 @@
 import { GraftError } from '../base/errors.ts';
 import { loadSharp } from './load-sharp.ts';
 import type { Preprocess } from './preprocess.ts';
+import { sniffImage } from './sniff.ts';
 
 /** Most pixels that a photo may have (a 108-megapixel phone camera passes, a decompression bomb does not). */
 export const MAX_PIXELS = 150_000_000;
@@ -19,6 +20,11 @@ export type DecodeSpec = Pick<Preprocess, 'size' | 'fit' | 'kernel'>;
  * @throws GraftError `bad-photo` when the bytes are no photo, are damaged, or hold more than MAX_PIXELS pixels.
  */
 export async function decodePhoto(bytes: Uint8Array, spec: DecodeSpec): Promise<Uint8Array> {
+  const sniffed = sniffImage(bytes);
+  if (!sniffed?.readable) {
+    const what = sniffed ? `a file of the kind ${sniffed.name}` : 'no image';
+    throw new GraftError('bad-photo', `The photo cannot be decoded: it is ${what}.`, 'Save it as JPEG or PNG.');
+  }
   const sharp = await loadSharp();
   try {
     const { data, info } = await sharp(bytes, { failOn: 'truncated', limitInputPixels: MAX_PIXELS })

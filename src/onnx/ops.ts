@@ -17,7 +17,6 @@ export interface OpAttributes {
   };
   Gemm: { alpha: number; beta: number; transA: 0 | 1; transB: 0 | 1 };
   GlobalAveragePool: Record<never, never>;
-  GridSample: { mode: 'bilinear' | 'nearest'; padding_mode: 'zeros' | 'border' | 'reflection'; align_corners: 0 | 1 };
   HardSigmoid: { alpha: number; beta: number };
   HardSwish: Record<never, never>;
   MatMul: Record<never, never>;

@@ -1,7 +1,7 @@
 // Defaults that verbs share.
 import { availableParallelism } from 'node:os';
 
-/** Photos that are decoded at the same time: one per core. */
+/** Threads: one per core, at most 8, since each holds its own runtimes (about 150 MB). */
 export function defaultWorkers(): number {
-  return availableParallelism();
+  return Math.min(8, availableParallelism());
 }

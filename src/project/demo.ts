@@ -10,6 +10,7 @@ import { classifyFiles } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
 import { readModel } from './read-model.ts';
 import { runFiles } from './run-folder.ts';
+import { checkRanges } from './setting-ranges.ts';
 import { runTraining, type TrainResult } from './train.ts';
 import { resolveTrainOptions } from './train-options.ts';
 
@@ -21,7 +22,7 @@ export interface DemoOptions {
   readonly seed?: number;
   /** Folder that holds the runs and the drawn photos. Default: runs. */
   readonly project?: string;
-  /** Photos drawn and decoded at a time. Default: the machine's cores. */
+  /** Threads. Default: the machine's cores, at most 8. */
   readonly workers?: number;
 }
 
@@ -35,13 +36,14 @@ export interface DemoResult extends TrainResult {
 
 /** Draws, trains, exports, proves, and paints a contact sheet of the validation photos. */
 export async function* demo(options: DemoOptions = {}): AsyncGenerator<VerbEvent<DemoResult>> {
+  checkRanges(options);
   const { photos = 300, seed = 0, project = 'runs', workers = defaultWorkers() } = options;
   const folder = join(project, `leaves-${photos}-seed-${seed}`);
   yield {
     type: 'note',
     message: `Drawing ${photos} leaves into ${folder}: an example that stands for your own photos.`,
   };
-  yield* drawLeafDataset(folder, { photos, seed, workers });
+  yield* drawLeafDataset(folder, { photos, seed, workers: Math.min(workers, 8) });
   const result = yield* runTraining(resolveTrainOptions({ data: folder, seed, project, workers }), 'demo');
   const picture = join(result.run, 'predictions.png');
   yield* paintPredictions(result, folder, picture, workers);
@@ -57,7 +59,7 @@ async function* paintPredictions(result: TrainResult, data: string, picture: str
   const { classes, preprocess } = model.provenance;
   const tiles: ContactTile[] = [];
   let done = 0;
-  for await (const outcome of classifyFiles({ models: [model], preprocess }, files, workers)) {
+  for await (const outcome of classifyFiles({ models: [model], preprocess, classes: classes.length }, files, workers)) {
     yield { type: 'progress', stage: 'picture', done: ++done, total: files.length, unit: 'photos' };
     if ('reason' in outcome) continue;
     const probabilities = outcome.probabilities[0]!;

@@ -54,8 +54,8 @@ export interface ExportResult {
 }
 
 /**
- * Writes model.onnx, labels.txt and model.tflite.unproven, runs both models on the photos, and gives the file its name:
- * model.tflite when it agrees, model.tflite.rejected when it does not.
+ * Writes model.onnx and labels.txt, runs both models on the photos, and only then writes the TFLite file: as model.tflite
+ * when it agrees, as model.tflite.rejected when it does not.
  * @throws GraftError `proof-failed` with the figures.
  */
 export async function* exportModel(job: ExportJob): Steps<ExportResult> {
@@ -91,7 +91,7 @@ export async function* exportModel(job: ExportJob): Steps<ExportResult> {
   const files = photos.map(({ file }) => file);
   let done = 0;
   yield { type: 'progress', stage: 'proof', done, total: photos.length, unit: 'photos' };
-  job.classifiers.equip({ models, preprocess });
+  job.classifiers.equip({ models, preprocess, classes: classes.length });
   for await (const outcome of classifyWith(job.classifiers, files)) {
     if ('reason' in outcome) throw new GraftError('bad-photo', outcome.reason, outcome.hint);
     [modelSays[outcome.index], fileSays[outcome.index]] = outcome.probabilities as [Float32Array, Float32Array];

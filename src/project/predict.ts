@@ -7,6 +7,7 @@ import { argMax } from '../evaluate/metrics.ts';
 import { classifyFiles } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
 import { readModel } from './read-model.ts';
+import { checkRanges } from './setting-ranges.ts';
 
 /** Options of `predict`. */
 export interface PredictOptions {
@@ -14,7 +15,7 @@ export interface PredictOptions {
   readonly model: string;
   /** Photos, or folders whose files are photos (not searched deeper). */
   readonly files: readonly string[];
-  /** Photos decoded ahead of the model; default: the machine's cores. */
+  /** Threads that decode photos and run the model. Default: the machine's cores, at most 8. */
   readonly workers?: number;
 }
 
@@ -33,21 +34,23 @@ export interface Unread {
   readonly error: string;
 }
 
-/** Result of `predict`: photos in the order given. */
+/** Result of `predict`: all photos in the order given, and the two kinds apart. */
 export interface PredictResult {
+  readonly photos: readonly (Prediction | Unread)[];
   readonly predictions: readonly Prediction[];
   readonly unread: readonly Unread[];
 }
 
 /** Classifies photos. A photo that cannot be read is reported and does not stop the others. */
 export async function* predict(options: PredictOptions): AsyncGenerator<VerbEvent<PredictResult>> {
-  const files = await expandFolders(options.files);
+  checkRanges(options);
   const model = await readModel(options.model);
+  const files = await expandFolders(options.files);
   const { classes, preprocess } = model.provenance;
   const outcomes: (Prediction | Unread)[] = [];
   let done = 0;
   for await (const outcome of classifyFiles(
-    { models: [model], preprocess },
+    { models: [model], preprocess, classes: classes.length },
     files,
     options.workers ?? defaultWorkers(),
   )) {
@@ -60,7 +63,7 @@ export async function* predict(options: PredictOptions): AsyncGenerator<VerbEven
   }
   const predictions = outcomes.filter(outcome => 'label' in outcome);
   const unread = outcomes.filter(outcome => 'error' in outcome);
-  yield { type: 'result', result: { predictions, unread } };
+  yield { type: 'result', result: { photos: outcomes, predictions, unread } };
 }
 
 function describePrediction(file: string, classes: readonly string[], probabilities: Float32Array): Prediction {
@@ -73,24 +76,29 @@ function describePrediction(file: string, classes: readonly string[], probabilit
   };
 }
 
+/** Folders become their files; what is not there stays in the list, to be reported with the others. */
 async function expandFolders(paths: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const path of paths) {
-    const found = await stat(path).catch(error => {
-      throw explainSystemError(error, path);
-    });
-    if (!found.isDirectory()) {
+    const isFolder = await stat(path).then(
+      found => found.isDirectory(),
+      () => false,
+    );
+    if (!isFolder) {
       files.push(path);
       continue;
     }
-    const entries = await readdir(path, { withFileTypes: true });
+    const entries = await readdir(path, { withFileTypes: true }).catch(error => {
+      throw explainSystemError(error, path);
+    });
     const inside = entries.filter(entry => entry.isFile() && !entry.name.startsWith('.')).map(entry => entry.name);
-    if (inside.length === 0)
+    if (inside.length === 0) {
       throw new GraftError(
         'empty-dataset',
         `The folder ${path} holds no files.`,
         'Name photos, or a folder of photos.',
       );
+    }
     files.push(...inside.sort().map(name => join(path, name)));
   }
   return files;

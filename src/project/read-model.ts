@@ -36,7 +36,8 @@ export async function readModel(path: string): Promise<TrainedModel> {
 
 async function readRun(folder: string): Promise<TrainedModel> {
   const read = (name: string) =>
-    readFile(join(folder, name)).catch(() => {
+    readFile(join(folder, name)).catch(error => {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainSystemError(error, join(folder, name));
       throw new GraftError(
         'bad-run',
         `${folder} is not a finished run: it has no ${name}.`,
@@ -58,7 +59,9 @@ function pickProvenance(args: string): string {
 }
 
 async function readTfliteFile(path: string): Promise<TrainedModel> {
-  const bytes = await readFile(path);
+  const bytes = await readFile(path).catch(error => {
+    throw explainSystemError(error, path);
+  });
   const entry = readTflite(bytes).metadata.find(({ name }) => name === PROVENANCE_KEY);
   if (!entry) {
     throw new GraftError(

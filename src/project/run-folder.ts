@@ -34,7 +34,7 @@ export async function makeRunFolder(options: RunFolderOptions, base: string): Pr
     await mkdir(project, { recursive: true });
     if (name !== undefined) {
       const folder = join(project, name);
-      if (!options.existOk && (await holdsSomething(folder))) {
+      if (!options.existOk && !(await isFree(folder))) {
         throw new GraftError(
           'exists',
           `The run folder ${folder} exists.`,
@@ -63,11 +63,13 @@ export async function dropEmptyRunFolder(folder: string): Promise<void> {
   await rmdir(folder).catch(() => {});
 }
 
-async function holdsSomething(folder: string): Promise<boolean> {
+/** Free is a folder that is not there, is empty, or holds nothing but the beginnings of a run that did not finish. */
+async function isFree(folder: string): Promise<boolean> {
   try {
-    return (await readdir(folder)).length > 0;
+    const ours: readonly string[] = Object.values(runFiles).filter(name => name !== runFiles.metrics);
+    return (await readdir(folder)).every(name => ours.includes(name) || name.includes('.part-'));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
     throw error;
   }
 }

@@ -1,12 +1,12 @@
 // The settings of a training run: what a caller may say, what is used when nothing is said, and what is not possible.
 import { GraftError } from '../base/errors.ts';
-import { splitDefaults } from '../dataset/split-photos.ts';
 import { type Augmentation, defaultAugmentation } from '../image/augment.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { defaultHeadOptions, type HeadOptions } from '../train/head.ts';
 import type { BackboneCard } from '../zoo/card.ts';
 import { DEFAULT_BACKBONE, findCard } from '../zoo/cards.ts';
 import { defaultWorkers } from './defaults.ts';
+import { checkRanges } from './setting-ranges.ts';
 
 /** Options of `train`. Only `data` is needed. */
 export interface TrainOptions {
@@ -36,6 +36,8 @@ export interface TrainOptions {
   readonly seed?: number;
   /** Part of each class of a flat folder that is kept for validation. Default: 0.15. */
   readonly val?: number;
+  /** manifest.json of an earlier run, to use the same photos and split again. Default: a new scan and split. */
+  readonly manifest?: string;
   /** Augmented views per training photo, beside the plain one. Default: 3. */
   readonly views?: number;
   /** Mirrored views. Default: true. */
@@ -49,7 +51,7 @@ export interface TrainOptions {
   readonly contrast?: number;
   readonly saturation?: number;
   readonly greyscale?: number;
-  /** Photos decoded at a time. Default: the machine's cores. */
+  /** Threads. Default: the machine's cores, at most 8. */
   readonly workers?: number;
   /** Folder that holds the runs. Default: runs. */
   readonly project?: string;
@@ -66,7 +68,9 @@ export interface TrainSettings {
   readonly preprocess: Preprocess;
   readonly weights: string | undefined;
   readonly head: HeadOptions;
-  readonly validationFraction: number;
+  /** Part of each class for validation; undefined when nobody asked and the default holds for flat folders. */
+  readonly validationFraction: number | undefined;
+  readonly manifest: string | undefined;
   readonly views: number;
   readonly augmentation: Augmentation;
   readonly workers: number;
@@ -81,12 +85,31 @@ export const DEFAULT_VIEWS = 3;
 /** Fills in the defaults. Throws GraftError `usage` for a value that cannot be used. */
 export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   const card = findCard(options.model ?? DEFAULT_BACKBONE);
+  checkRanges(options);
   const size = options.imgsz ?? card.preprocess.size;
-  if (!Number.isInteger(size) || size < 32 || size > 1024 || size % 32 !== 0) {
+  if (size % 32 !== 0) {
     throw new GraftError(
       'usage',
-      `The input size ${size} cannot be used: it has to be a multiple of 32 from 32 to 1024.`,
-      `The nearest is ${Math.min(1024, Math.max(32, Math.round(size / 32) * 32))}.`,
+      `The input size ${size} cannot be used: it has to be a multiple of 32.`,
+      `The nearest is ${Math.round(size / 32) * 32}.`,
+    );
+  }
+  const idle = Object.keys(defaultAugmentation).find(name => options[name as keyof Augmentation] !== undefined);
+  if (options.views === 0 && idle !== undefined) {
+    throw new GraftError(
+      'usage',
+      `${idle} is set, but there are no augmented views (views is 0).`,
+      'Leave one of the two out.',
+    );
+  }
+  if (options.existOk && options.name === undefined) {
+    throw new GraftError('usage', 'exist-ok is set, but the run has no name.', 'Give the name of the run folder too.');
+  }
+  if (options.manifest !== undefined && options.val !== undefined) {
+    throw new GraftError(
+      'usage',
+      'val is set, but the manifest says which photos are for validation.',
+      'Leave one of the two out.',
     );
   }
   const head: HeadOptions = {
@@ -108,7 +131,8 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     preprocess: { ...card.preprocess, size },
     weights: options.weights,
     head,
-    validationFraction: options.val ?? splitDefaults.validationFraction,
+    validationFraction: options.val,
+    manifest: options.manifest,
     views: options.views ?? DEFAULT_VIEWS,
     augmentation,
     workers: options.workers ?? defaultWorkers(),

@@ -6,7 +6,7 @@ import { stringify } from 'csv-stringify/sync';
 import { GraftError } from '../base/errors.ts';
 import type { Steps, VerbEvent } from '../base/events.ts';
 import { writeJson, writeWhole } from '../base/files.ts';
-import { type Manifest, type ManifestPhoto, writeManifest } from '../dataset/manifest.ts';
+import { loadManifest, type Manifest, type ManifestPhoto, writeManifest } from '../dataset/manifest.ts';
 import { scanFolder } from '../dataset/scan-folder.ts';
 import { splitPhotos } from '../dataset/split-photos.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
@@ -76,7 +76,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
   const { project, name, existOk } = settings;
   const folder = await makeRunFolder({ project, name, existOk }, base);
   // The runtimes that will prove the export load on one core while the head trains on another.
-  const classifiers = startClassifiers(settings.workers, ['onnx', 'tflite']);
+  const classifiers = startClassifiers(Math.min(settings.workers, countValidation(scanned)), ['onnx', 'tflite']);
   try {
     const backbone = featureKey(weights.sha256, settings.card.name, settings.card.architecture).slice(0, 16);
     const features = await openFeatureCache(
@@ -106,6 +106,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
     };
     // metrics.json is written last and marks a finished run.
     await rm(join(folder, runFiles.metrics), { force: true });
+    await rm(join(folder, runFiles.tflite), { force: true });
     await writeManifest(join(folder, runFiles.manifest), manifest);
     await writeWhole(join(folder, runFiles.results), formatResults(head.epochs));
     await writeJson(join(folder, runFiles.args), describeRun(settings, provenance));
@@ -146,20 +147,31 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
   }
 }
 
-/** Scans and splits; says what was left out. */
+/** Scans and splits, or takes an earlier run's manifest; says what was left out. */
 async function* readDataset(settings: TrainSettings, cache: string): Steps<Manifest> {
+  if (settings.manifest !== undefined) {
+    const manifest = await loadManifest(settings.manifest);
+    yield { type: 'note', message: `${manifest.photos.length} photos and their split from ${settings.manifest}.` };
+    return manifest;
+  }
   const verdicts = await openVerdicts(cache);
   const scan = yield* scanFolder(settings.data, { workers: settings.workers, verdicts });
   await verdicts.save();
-  const manifest = splitPhotos(scan, { seed: settings.head.seed, validationFraction: settings.validationFraction });
-  const { excluded } = manifest;
-  for (const { path, reason } of excluded.slice(0, 5))
-    yield { type: 'warning', message: `left out ${path}: ${reason}` };
-  if (excluded.length > 5) {
-    yield {
-      type: 'warning',
-      message: `${excluded.length - 5} more files were left out; manifest.json lists them all.`,
-    };
+  if (settings.validationFraction !== undefined && scan.photos.some(photo => photo.split === 'validation')) {
+    throw new GraftError(
+      'usage',
+      `val is set, but ${settings.data} comes with its own validation photos.`,
+      'Leave --val out to use them, or move all photos into one folder per class.',
+    );
+  }
+  const { seed } = settings.head;
+  const manifest = splitPhotos(scan, { seed, validationFraction: settings.validationFraction });
+  const told = new Set(scan.excluded.map(({ path }) => path));
+  const doubles = manifest.excluded.filter(({ path }) => !told.has(path));
+  if (doubles.length > 0) {
+    const shown = doubles.slice(0, 3).map(({ path, reason }) => `${path}: ${reason}`);
+    const more = doubles.length > shown.length ? '; manifest.json lists them all' : '';
+    yield { type: 'warning', message: `Left out ${doubles.length}: ${shown.join('; ')}${more}.` };
   }
   for (const message of manifest.how) yield { type: 'note', message };
   return manifest;
@@ -193,15 +205,17 @@ async function* fillCache(
   const reasons = new Map(extraction.failed.map(({ file, reason }) => [file, reason]));
   const kept = manifest.photos.filter(photo => !reasons.has(fileOf(photo)));
   const lost = manifest.photos.filter(photo => reasons.has(fileOf(photo)));
-  for (const { path } of lost.slice(0, 5))
-    yield { type: 'warning', message: `left out ${path}: it changed while graft ran` };
+  for (const photo of lost.slice(0, 5)) {
+    yield { type: 'warning', message: `left out ${photo.path}: ${reasons.get(fileOf(photo))}` };
+  }
   for (const split of ['train', 'validation'] as const) {
     for (const name of manifest.classes) {
-      if (kept.some(photo => photo.split === split && photo.class === name)) continue;
+      const isLike = (photo: ManifestPhoto) => photo.split === split && photo.class === name;
+      if (kept.some(isLike) || !lost.some(isLike)) continue;
       throw new GraftError(
         'too-few-photos',
         `No readable ${split} photo of the class "${name}" is left.`,
-        'The photos changed while graft ran; run it again.',
+        'Photos have gone or changed since they were scanned; run it again.',
       );
     }
   }
@@ -229,6 +243,10 @@ async function* trainOnCache(settings: TrainSettings, manifest: Manifest, cache:
   return yield* trainHead(train, validation, manifest.classes.length, settings.head);
 }
 
+function countValidation(manifest: Manifest): number {
+  return manifest.photos.filter(photo => photo.split === 'validation').length;
+}
+
 function countPhotos(manifest: Manifest): Record<string, Record<string, number>> {
   const counts: Record<string, Record<string, number>> = {};
   for (const photo of manifest.photos) {
@@ -246,7 +264,9 @@ function hashDataset(manifest: Manifest): string {
 
 function describeRun(settings: TrainSettings, model: Provenance): unknown {
   const { card, preprocess: _, ...rest } = settings;
-  const { title, paper, weights } = card;
+  const { title, paper } = card;
+  // The card's licence and origin are not those of a file that the user brought.
+  const weights = settings.weights === undefined ? card.weights : { file: settings.weights, sha256: model.weights };
   return {
     model,
     settings: { ...rest, data: resolve(settings.data) },

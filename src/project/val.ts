@@ -7,6 +7,7 @@ import { argMax, type Metrics, measurePredictions } from '../evaluate/metrics.ts
 import { classifyFiles } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
 import { readModel } from './read-model.ts';
+import { checkRanges } from './setting-ranges.ts';
 
 /** Options of `val`. */
 export interface ValOptions {
@@ -14,7 +15,7 @@ export interface ValOptions {
   readonly model: string;
   /** A folder with one folder per class, or with split folders. */
   readonly data: string;
-  /** Photos decoded ahead of the model; default: the machine's cores. */
+  /** Threads that decode photos and run the model. Default: the machine's cores, at most 8. */
   readonly workers?: number;
 }
 
@@ -34,6 +35,7 @@ export interface ValResult extends Metrics {
  * @throws GraftError `label-mismatch` when the folder has classes that the model does not know.
  */
 export async function* val(options: ValOptions): AsyncGenerator<VerbEvent<ValResult>> {
+  checkRanges(options);
   const workers = options.workers ?? defaultWorkers();
   const model = await readModel(options.model);
   const { classes, preprocess } = model.provenance;
@@ -43,7 +45,7 @@ export async function* val(options: ValOptions): AsyncGenerator<VerbEvent<ValRes
   const excluded = [...folder.excluded];
   const files = folder.photos.map(photo => resolve(options.data, photo.path));
   let done = 0;
-  for await (const outcome of classifyFiles({ models: [model], preprocess }, files, workers)) {
+  for await (const outcome of classifyFiles({ models: [model], preprocess, classes: classes.length }, files, workers)) {
     const photo = folder.photos[outcome.index]!;
     if ('reason' in outcome) {
       excluded.push({ path: photo.path, reason: outcome.reason });

@@ -51,7 +51,6 @@ export const lowerings: { readonly [O in SupportedOp]: Lowering<O> } = {
   Conv: lowerConv,
   Gemm: lowerGemm,
   GlobalAveragePool: lowerGlobalAveragePool,
-  GridSample: refuse('it belongs to training', 'Export the graph without augmentation.'),
   HardSigmoid: lowerHardSigmoid,
   HardSwish: lowerHardSwish,
   MatMul: lowerMatMul,

@@ -1,5 +1,5 @@
 // A thread that extracts features: decodes a photo, renders the wanted views and runs the backbone on each.
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { GraftError } from '../base/errors.ts';
 import { makeRng } from '../base/rng.ts';
 import { serve } from '../base/worker-pool.ts';
@@ -7,6 +7,7 @@ import { openSession } from '../engine/session.ts';
 import { type Augmentation, renderView, sampleView } from '../image/augment.ts';
 import { decodePhoto } from '../image/decode.ts';
 import type { Preprocess } from '../image/preprocess.ts';
+import { readPhoto } from '../image/read-photo.ts';
 
 /** What a thread opens. */
 export interface ExtractSetup {
@@ -33,10 +34,12 @@ serve<ExtractSetup, ExtractQuestion, ExtractAnswer>(async ({ backbone, preproces
   return async ({ file, sha256, views }) => {
     let photo: Uint8Array;
     try {
-      photo = await decodePhoto(await readFile(file), preprocess);
+      const bytes = await readPhoto(file);
+      if (createHash('sha256').update(bytes).digest('hex') !== sha256)
+        return { reason: 'it has changed since it was scanned' };
+      photo = await decodePhoto(bytes, preprocess);
     } catch (error) {
-      if (error instanceof GraftError || (error as NodeJS.ErrnoException).code)
-        return { reason: (error as Error).message };
+      if (error instanceof GraftError) return { reason: error.message };
       throw error;
     }
     // Not shared between photos: the next one may be decoded while this one runs.

@@ -34,12 +34,15 @@ export interface Extraction {
   readonly failed: readonly { readonly file: string; readonly reason: string }[];
 }
 
+/** Grows whenever the same photo, view and settings may give other features: decoding, rendering or pooling has changed. */
+const FEATURE_VERSION = 1;
+
 /**
  * Key of view `view` of a photo; 0 is the plain photo. A view depends on the photo's content and on the augmentation, not
  * on the run's seed, so that runs share views.
  */
 export function viewKey(sha256: string, view: number, preprocess: Preprocess, augmentation: Augmentation): string {
-  return featureKey(sha256, view, preprocess, view === 0 ? null : augmentation);
+  return featureKey(FEATURE_VERSION, sha256, view, preprocess, view === 0 ? null : augmentation);
 }
 
 /** Fills the cache with the features of all views of all photos. */

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { explainSystemError } from '../base/errors.ts';
@@ -40,7 +40,7 @@ export async function openFeatureCache(folder: string, width: number): Promise<F
   const recordBytes = KEY_BYTES + width * 4 + CRC_BYTES;
   const index = new Map<string, { file: number; position: number }>();
   const readers: number[] = [];
-  let writer: { handle: FileHandle; file: number; position: number; path: string } | undefined;
+  let writer: { handle: FileHandle; file: number; position: number } | undefined;
 
   try {
     await mkdir(folder, { recursive: true });
@@ -59,7 +59,7 @@ export async function openFeatureCache(folder: string, width: number): Promise<F
     const handle = await open(path, 'wx');
     const file = openSync(path, 'r');
     readers.push(file);
-    return { handle, file, position: 0, path };
+    return { handle, file, position: 0 };
   };
 
   return {
@@ -90,7 +90,6 @@ export async function openFeatureCache(folder: string, width: number): Promise<F
         if (writer) {
           await writer.handle.datasync();
           await writer.handle.close();
-          if (writer.position === 0) await unlink(writer.path);
         }
       } catch (error) {
         throw explainSystemError(error, folder);

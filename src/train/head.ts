@@ -1,5 +1,7 @@
 // The new head: a linear softmax classifier trained on cached features with AdamW, exact and the same on any machine
 // with the same seed. Rows are read from the cache as they are needed, so memory does not grow with the photos.
+import { setImmediate } from 'node:timers/promises';
+import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import { makeRng, type Rng } from '../base/rng.ts';
 import { adamwStep, makeAdamW } from './adamw.ts';
@@ -117,8 +119,17 @@ export async function* trainHead(
       best.bias.set(bias);
     }
     const detail = `loss ${result.loss.toFixed(3)}, accuracy ${(100 * result.accuracy).toFixed(1)} %`;
+    // Everything above is one long computation: a pause lets signals and messages in.
+    await setImmediate();
     yield { type: 'progress', stage: 'head', done: epoch, total: epochs, unit: 'epochs', detail };
     if (epoch - best.epoch >= options.patience) break;
+  }
+  if (best.epoch === 0) {
+    throw new GraftError(
+      'diverged',
+      `Training diverged: the validation loss was never a number (learning rate ${options.lr}).`,
+      `Use a smaller --lr, for example ${options.lr / 10}.`,
+    );
   }
   return { ...foldScaling(best.weight, best.bias, scaling), epochs: records, bestEpoch: best.epoch };
 }

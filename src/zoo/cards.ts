@@ -64,8 +64,3 @@ export function findCard(name: string): BackboneCard {
   const known = cards.map(candidate => candidate.name).join(', ');
   throw new GraftError('usage', `There is no backbone called "${name}".`, `Known backbones: ${known}.`);
 }
-
-/** All cards, in the order in which they are shown. */
-export function listCards(): readonly BackboneCard[] {
-  return cards;
-}

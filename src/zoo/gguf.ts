@@ -45,6 +45,6 @@ function refuse(path: string, reason: string): GraftError {
   return new GraftError(
     'bad-weights',
     `${path} is not a usable GGUF file: ${reason}.`,
-    'Delete it and run again to fetch it anew.',
+    'If it is in the cache, delete it and run again to fetch it anew; else use another file.',
   );
 }

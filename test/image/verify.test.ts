@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
 import { decodePhoto, MAX_PIXELS } from '../../src/image/decode.ts';
-import { MAX_PHOTO_BYTES, sniffImage, verifyPhoto } from '../../src/image/verify.ts';
+import { MAX_PHOTO_BYTES, sniffImage } from '../../src/image/sniff.ts';
+import { verifyPhoto } from '../../src/image/verify.ts';
 import { noise, photo, pngClaiming } from '../dataset/draw-photos.ts';
 
 const text = (content: string) => Buffer.from(content, 'latin1');

@@ -1,5 +1,6 @@
 // Extraction on real photos with the real backbone: the same numbers whatever the threads, and nothing computed twice.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -7,7 +8,7 @@ import { drawLeafPhoto } from '../../src/demo/draw-leaf-photo.ts';
 import { defaultAugmentation } from '../../src/image/augment.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
 import { cacheFolder } from '../../src/project/cache-folder.ts';
-import { extractFeatures, viewKey } from '../../src/train/extract.ts';
+import { type ExtractPhoto, extractFeatures, viewKey } from '../../src/train/extract.ts';
 import { openFeatureCache } from '../../src/train/feature-cache.ts';
 import { findCard } from '../../src/zoo/cards.ts';
 import { buildFeatureGraph, featureWidth } from '../../src/zoo/graphs.ts';
@@ -25,13 +26,15 @@ test('features do not depend on the number of threads; a photo that is none is n
   const photos = await Promise.all(
     [0, 1, 2, 3, 4].map(async index => {
       const file = join(folder, `${index}.jpg`);
-      writeFileSync(file, await drawLeafPhoto({ seed: 1, index, healthy: index % 2 === 0, size: 96 }));
-      return { file, sha256: `photo-${index}`, views: 3 };
+      const bytes = await drawLeafPhoto({ seed: 1, index, healthy: index % 2 === 0, size: 96 });
+      writeFileSync(file, bytes);
+      return { file, sha256: createHash('sha256').update(bytes).digest('hex'), views: 3 };
     }),
   );
   const broken = join(folder, 'broken.jpg');
   writeFileSync(broken, 'no photo');
-  const extract = async (name: string, workers: number, list: typeof photos) => {
+  const brokenHash = createHash('sha256').update('no photo').digest('hex');
+  const extract = async (name: string, workers: number, list: ExtractPhoto[]) => {
     const cache = await openFeatureCache(join(folder, name), width);
     const options = { cache, makeBackbone, preprocess, augmentation: defaultAugmentation, workers };
     const result = await drain(extractFeatures({ ...options, photos: list }));
@@ -45,12 +48,16 @@ test('features do not depend on the number of threads; a photo that is none is n
     await cache.close();
     return { result, rows };
   };
-  const alone = await extract('one', 1, [...photos, { file: broken, sha256: 'broken', views: 0 }]);
+  const odd = [
+    { file: broken, sha256: brokenHash, views: 0 },
+    { file: photos[0]!.file, sha256: 'of what it was before', views: 0 },
+  ];
+  const alone = await extract('one', 1, [...photos, ...odd]);
   assert.equal(alone.result.computed, 20);
-  assert.deepEqual(
-    alone.result.failed.map(({ file }) => file),
-    [broken],
-  );
+  assert.deepEqual(alone.result.failed.map(({ reason }) => reason).sort(), [
+    'The photo cannot be decoded: it is no image.',
+    'it has changed since it was scanned',
+  ]);
   const together = await extract('three', 3, photos);
   assert.deepEqual(together.rows, alone.rows);
   const views = new Set(alone.rows.map(row => row.slice(0, 8).join()));
