@@ -92,7 +92,7 @@ export async function* scanLayout(layout: Layout, options: ScanOptions = {}): St
   const files = folders.flatMap(({ path, class: label, split, files: names }) =>
     names.map(name => ({ path: joinInner(path, name), class: label, split })),
   );
-  const progress = { stage: 'reading photos', unit: 'photos' };
+  const progress = { stage: 'scan', unit: 'photos' };
   const outcomes = yield* mapBounded(files, workers, file => readPhoto(layout.root, file, verdicts), progress);
   const scan = {
     photos: outcomes.flatMap(outcome => ('photo' in outcome ? [outcome.photo] : [])),

@@ -19,10 +19,7 @@ test('a file is written with the folders above it and replaces an older one', as
 test('where a folder cannot be made, the error names the path', async t => {
   const folder = await temporaryFolder(t);
   writeFileSync(join(folder, 'file'), '');
-  await assert.rejects(
-    writeWhole(join(folder, 'file/inside.txt'), 'x'),
-    /file\/inside\.txt .*no folder/,
-  );
+  await assert.rejects(writeWhole(join(folder, 'file/inside.txt'), 'x'), /file\/inside\.txt .*no folder/);
 });
 
 /** Writes 3 MB over `file` where files may have 1 MB: the write comes to an end in the middle, as on a full disk. */

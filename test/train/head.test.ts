@@ -97,3 +97,13 @@ test('training stops when patience runs out', async () => {
   );
   assert.equal(head.epochs.length, head.bestEpoch + 5);
 });
+
+test('features that are no numbers end in an error, not in a model', async () => {
+  const broken: FeatureSet = {
+    width: 2,
+    labels: [0, 1, 0, 1],
+    views: 1,
+    read: (_p, _v, out, at) => out.fill(Number.NaN, at, at + 2),
+  };
+  await assert.rejects(drain(trainHead(broken, broken, 2, { ...options, epochs: 3 })), { code: 'diverged' });
+});
