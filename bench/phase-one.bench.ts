@@ -62,6 +62,7 @@ const summary = {
   ...(peers.length > 0 && {
     peer_seconds: mean(peers.map(({ seconds }) => seconds)),
     peer_accuracy_last: mean(peers.map(({ last }) => last)),
+    peer_accuracy_best: mean(peers.map(({ best }) => best)),
     times_faster: mean(peers.map(({ seconds }) => seconds)) / mean(results.map(({ cold }) => cold.seconds)),
     times_faster_warm: mean(peers.map(({ seconds }) => seconds)) / mean(results.map(({ warm }) => warm.seconds)),
   }),
