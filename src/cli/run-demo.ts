@@ -13,7 +13,7 @@ export const runDemo: CommandCode = async (values, json) => {
   }
   const own = [
     `  open ${result.picture}   (the validation photos, with what the model says)`,
-    '  graft train ./my-photos   (your own: one folder of photos per class)',
+    '  npx graft train ./my-photos   (your own: one folder of photos per class)',
   ];
   process.stdout.write(`${describeTrain(result)}${own.join('\n')}\n`);
   return 0;

@@ -37,8 +37,8 @@ export function describeTrain(result: TrainResult): string {
     `${seconds.total.toFixed(1)} s: scan ${seconds.scan.toFixed(1)}, features ${seconds.features.toFixed(1)}, head ${seconds.head.toFixed(1)}, export ${seconds.export.toFixed(1)}, proof ${seconds.proof.toFixed(1)}.`,
     '',
     'Next:',
-    `  graft predict ${model} photo.jpg`,
-    `  graft val ${run} ./other-photos`,
+    `  npx graft predict ${model} photo.jpg`,
+    `  npx graft val ${run} ./other-photos`,
     '',
   ].join('\n');
 }

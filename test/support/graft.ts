@@ -20,6 +20,8 @@ export interface Finished {
 export interface CallOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Sees the process when it has started. */
+  readonly start?: (child: ChildProcess) => void;
   /** Sees the process and everything it writes to standard error so far. */
   readonly watch?: (child: ChildProcess, stderr: string) => void;
 }
@@ -31,6 +33,7 @@ export function graft(words: readonly string[], options: CallOptions = {}): Prom
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  options.start?.(child);
   let [stdout, stderr] = ['', ''];
   child.stdout!.on('data', chunk => {
     stdout += chunk;
