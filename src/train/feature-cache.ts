@@ -1,9 +1,8 @@
 // Features on disk, keyed by content: one folder per backbone, one append-only file per run, fixed-size records.
 // A record is the 32-byte key, the float32 features, and a CRC-32 of both; a torn last record is simply not there.
-
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
+import { closeSync, fdatasyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { explainSystemError } from '../base/errors.ts';
@@ -12,6 +11,10 @@ const KEY_BYTES = 32;
 const CRC_BYTES = 4;
 /** How much of a file is read at a time while it is indexed. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** So many files of earlier runs, all untouched for so long, become one. */
+const MERGE_FILES = 16;
+const MERGE_AGE_MS = 24 * 3600 * 1000;
 
 /** An open cache. Rows stay on disk: memory holds 100 bytes per row, whatever the width of the features. */
 export interface FeatureCache {
@@ -44,10 +47,12 @@ export async function openFeatureCache(folder: string, width: number): Promise<F
 
   try {
     await mkdir(folder, { recursive: true });
-    for (const name of (await readdir(folder)).filter(file => file.endsWith('.features')).sort()) {
-      const file = openSync(join(folder, name), 'r');
+    await mergeOldFiles(folder, recordBytes);
+    for (const path of await listFiles(folder)) {
+      const file = openIfThere(path);
+      if (file === undefined) continue;
       readers.push(file);
-      indexFile(file, recordBytes, (key, position) => index.set(key, { file, position }));
+      forEachRecord(file, recordBytes, (record, position) => index.set(keyOf(record), { file, position }));
     }
   } catch (error) {
     for (const file of readers) closeSync(file);
@@ -116,7 +121,57 @@ function encodeRecord(key: string, features: Float32Array, recordBytes: number):
   return record;
 }
 
-function indexFile(file: number, recordBytes: number, found: (key: string, position: number) => void): void {
+async function listFiles(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter(name => name.endsWith('.features'));
+  return names.sort().map(name => join(folder, name));
+}
+
+/** Another run may have merged the file away since the folder was read. */
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Keeps the number of files small: when there are many, those that no run can still be writing become one. The new file is
+ * whole before the old ones go.
+ */
+async function mergeOldFiles(folder: string, recordBytes: number): Promise<void> {
+  const old = (await listFiles(folder)).filter(path => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found !== undefined && Date.now() - found.mtimeMs > MERGE_AGE_MS;
+  });
+  if (old.length < MERGE_FILES) return;
+  const merged = join(folder, `${Date.now()}-${process.pid}-merged.features`);
+  const out = openSync(`${merged}.part`, 'w');
+  const kept = new Set<string>();
+  try {
+    for (const path of old) {
+      const file = openIfThere(path);
+      if (file === undefined) continue;
+      forEachRecord(file, recordBytes, record => {
+        if (kept.has(keyOf(record))) return;
+        kept.add(keyOf(record));
+        for (let done = 0; done < recordBytes; ) done += writeSync(out, record, done);
+      });
+      closeSync(file);
+    }
+    fdatasyncSync(out);
+  } finally {
+    closeSync(out);
+  }
+  await rename(`${merged}.part`, merged);
+  for (const path of old) await rm(path, { force: true });
+}
+
+const keyOf = (record: Buffer) => record.toString('hex', 0, KEY_BYTES);
+
+/** Calls `found` with every sound record; the buffer is only lent. */
+function forEachRecord(file: number, recordBytes: number, found: (record: Buffer, position: number) => void): void {
   const perChunk = Math.max(1, Math.floor(CHUNK_BYTES / recordBytes));
   const chunk = Buffer.alloc(perChunk * recordBytes);
   for (let position = 0; ; ) {
@@ -124,9 +179,7 @@ function indexFile(file: number, recordBytes: number, found: (key: string, posit
     for (let start = 0; start + recordBytes <= got; start += recordBytes) {
       const record = chunk.subarray(start, start + recordBytes);
       const sum = record.readUInt32LE(recordBytes - CRC_BYTES);
-      if (crc32(record.subarray(0, recordBytes - CRC_BYTES)) === sum) {
-        found(record.toString('hex', 0, KEY_BYTES), position + start);
-      }
+      if (crc32(record.subarray(0, recordBytes - CRC_BYTES)) === sum) found(record, position + start);
     }
     if (got < chunk.length) return;
     position += got;

@@ -100,6 +100,17 @@ test('a model file works alone, without its folder', async () => {
   assert.match(stdout, /leaf-0001\.jpg\s+(un)?healthy\s+\d+\.\d %/);
 });
 
+test('a run whose labels do not fit its model is refused', async () => {
+  cpSync(join(set.folder, 'runs/train'), join(set.folder, 'mixed'), { recursive: true });
+  const args = JSON.parse(read('mixed/args.json'));
+  args.model.classes = ['healthy', 'odd', 'unhealthy'];
+  writeFileSync(join(set.folder, 'mixed/args.json'), JSON.stringify(args));
+  const { status, stderr } = await run('val', 'mixed', './leaves');
+  assert.equal(status, 1);
+  assert.match(stderr, /gives 2 probabilities, and its description names 3 classes/);
+  assert.doesNotMatch(stderr, /\n\s+at /);
+});
+
 test('a photo that cannot be read is named, the others are told, and the status is 1', async () => {
   writeFileSync(join(set.folder, 'broken.jpg'), 'no photo');
   const { status, stdout, stderr } = await run('predict', 'runs/train', 'broken.jpg', 'leaves/healthy/leaf-0001.jpg');

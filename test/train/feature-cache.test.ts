@@ -1,6 +1,6 @@
 // The feature cache: rows come back, survive a torn end, and are shared by runs that write at the same time.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { featureKey, openFeatureCache } from '../../src/train/feature-cache.ts';
@@ -77,4 +77,21 @@ test('a cache that is only read leaves no file behind', async t => {
   const folder = await temporaryFolder(t);
   await fill(folder, []);
   assert.deepEqual(filesIn(folder), []);
+});
+
+test('many old files become one, and every sound row is still there', async t => {
+  const folder = await temporaryFolder(t);
+  const numbers = Array.from({ length: 20 }, (_, n) => n);
+  for (const n of numbers) {
+    await fill(folder, [n]);
+    await new Promise(resolve => setTimeout(resolve, 2));
+  }
+  assert.equal(filesIn(folder).length, 20);
+  const yesterday = new Date(Date.now() - 25 * 3600 * 1000);
+  const [torn, ...others] = filesIn(folder).sort();
+  truncateSync(torn!, 10);
+  for (const file of [torn!, ...others.slice(1)]) utimesSync(file, yesterday, yesterday);
+  assert.deepEqual(await known(folder, 20), numbers.slice(1));
+  assert.equal(filesIn(folder).length, 2, 'the merged file, and the one that a run may still be writing');
+  assert.deepEqual(await known(folder, 20), numbers.slice(1));
 });
