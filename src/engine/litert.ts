@@ -18,7 +18,7 @@ export interface LiteRtModel {
   readonly inputs: readonly LiteRtTensorInfo[];
   readonly outputs: readonly LiteRtTensorInfo[];
   /**
-   * Runs once. The outputs are copies.
+   * Runs once. The inputs are copied before it first waits; the outputs are copies too.
    * @throws TypeError when the inputs are not those of `inputs`; GraftError `bad-model` when the runtime fails.
    */
   run(inputs: readonly LiteRtValues[]): Promise<LiteRtValues[]>;

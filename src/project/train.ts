@@ -19,6 +19,7 @@ import { buildFeatureGraph, featureWidth } from '../zoo/graphs.ts';
 import { loadWeights, type Weights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { startClassifiers } from './classify-files.ts';
+import { readers } from './defaults.ts';
 import { exportModel, type ProofFigures } from './export-model.ts';
 import { describeMachine, packageVersion } from './machine.ts';
 import type { Provenance } from './provenance.ts';
@@ -155,7 +156,7 @@ async function* readDataset(settings: TrainSettings, cache: string): Steps<Manif
     return manifest;
   }
   const verdicts = await openVerdicts(cache);
-  const scan = yield* scanFolder(settings.data, { workers: settings.workers, verdicts });
+  const scan = yield* scanFolder(settings.data, { workers: readers(settings.workers), verdicts });
   await verdicts.save();
   if (settings.validationFraction !== undefined && scan.photos.some(photo => photo.split === 'validation')) {
     throw new GraftError(

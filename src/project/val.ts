@@ -5,7 +5,7 @@ import type { VerbEvent } from '../base/events.ts';
 import { labelledFolder } from '../dataset/labelled-folder.ts';
 import { argMax, type Metrics, measurePredictions } from '../evaluate/metrics.ts';
 import { classifyFiles } from './classify-files.ts';
-import { defaultWorkers } from './defaults.ts';
+import { defaultWorkers, readers } from './defaults.ts';
 import { readModel } from './read-model.ts';
 import { checkRanges } from './setting-ranges.ts';
 
@@ -39,7 +39,7 @@ export async function* val(options: ValOptions): AsyncGenerator<VerbEvent<ValRes
   const workers = options.workers ?? defaultWorkers();
   const model = await readModel(options.model);
   const { classes, preprocess } = model.provenance;
-  const folder = yield* labelledFolder(options.data, classes, { workers });
+  const folder = yield* labelledFolder(options.data, classes, { workers: readers(workers) });
   const truth: number[] = [];
   const predicted: number[] = [];
   const excluded = [...folder.excluded];
