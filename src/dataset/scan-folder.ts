@@ -93,7 +93,7 @@ export async function* scanLayout(layout: Layout, options: ScanOptions = {}): St
     names.map(name => ({ path: joinInner(path, name), class: label, split })),
   );
   const progress = { stage: 'scan', unit: 'photos' };
-  const outcomes = yield* mapBounded(files, workers, file => readPhoto(layout.root, file, verdicts), progress);
+  const outcomes = yield* mapBounded(files, workers, file => scanFile(layout.root, file, verdicts), progress);
   const scan = {
     photos: outcomes.flatMap(outcome => ('photo' in outcome ? [outcome.photo] : [])),
     excluded: outcomes.flatMap(outcome => ('excluded' in outcome ? [outcome.excluded] : [])),
@@ -109,14 +109,15 @@ export async function* scanLayout(layout: Layout, options: ScanOptions = {}): St
   return { root, kind, splitFolders, classes, ...scan };
 }
 
-function describeExcluded(excluded: readonly Excluded[]): string {
+/** One line on what was left out: how many, and the first three with their reasons. */
+export function describeExcluded(excluded: readonly Excluded[]): string {
   const shown = excluded.slice(0, 3).map(({ path, reason }) => `${JSON.stringify(path)}: ${reason}`);
   const more = excluded.length > shown.length ? `; and ${excluded.length - shown.length} more` : '';
   return `Left out ${excluded.length}: ${shown.join('; ')}${more}.`;
 }
 
 /** Reads one file whole, hashes it and looks its verdict up or makes it. Never throws for what is in the file. */
-async function readPhoto(
+async function scanFile(
   root: string,
   file: { path: string; class: string; split: Split | null },
   verdicts: VerdictCache | undefined,

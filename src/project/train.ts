@@ -7,7 +7,7 @@ import { GraftError } from '../base/errors.ts';
 import type { Steps, VerbEvent } from '../base/events.ts';
 import { writeJson, writeWhole } from '../base/files.ts';
 import { loadManifest, type Manifest, type ManifestPhoto, writeManifest } from '../dataset/manifest.ts';
-import { scanFolder } from '../dataset/scan-folder.ts';
+import { describeExcluded, scanFolder } from '../dataset/scan-folder.ts';
 import { splitPhotos } from '../dataset/split-photos.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
 import { writeOnnx } from '../onnx/write.ts';
@@ -152,6 +152,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
 async function* readDataset(settings: TrainSettings, cache: string): Steps<Manifest> {
   if (settings.manifest !== undefined) {
     const manifest = await loadManifest(settings.manifest);
+    requireTrainable(manifest, settings.manifest);
     yield { type: 'note', message: `${manifest.photos.length} photos and their split from ${settings.manifest}.` };
     return manifest;
   }
@@ -169,13 +170,24 @@ async function* readDataset(settings: TrainSettings, cache: string): Steps<Manif
   const manifest = splitPhotos(scan, { seed, validationFraction: settings.validationFraction });
   const told = new Set(scan.excluded.map(({ path }) => path));
   const doubles = manifest.excluded.filter(({ path }) => !told.has(path));
-  if (doubles.length > 0) {
-    const shown = doubles.slice(0, 3).map(({ path, reason }) => `${path}: ${reason}`);
-    const more = doubles.length > shown.length ? '; manifest.json lists them all' : '';
-    yield { type: 'warning', message: `Left out ${doubles.length}: ${shown.join('; ')}${more}.` };
-  }
+  if (doubles.length > 0) yield { type: 'warning', message: describeExcluded(doubles) };
   for (const message of manifest.how) yield { type: 'note', message };
   return manifest;
+}
+
+/** A manifest of somebody's making may lack what splitPhotos sees to: train photos of every class, and validation photos. */
+function requireTrainable(manifest: Manifest, file: string): void {
+  const lacks = (what: string) =>
+    new GraftError(
+      'too-few-photos',
+      `${file} has no ${what}.`,
+      'Use the manifest.json of a run, or leave --manifest out.',
+    );
+  for (const name of manifest.classes) {
+    if (manifest.photos.some(photo => photo.split === 'train' && photo.class === name)) continue;
+    throw lacks(`train photo of the class "${name}"`);
+  }
+  if (countValidation(manifest) === 0) throw lacks('validation photo');
 }
 
 /** Computes the features that the cache lacks; photos that cannot be decoded after all leave the manifest. */
@@ -206,9 +218,8 @@ async function* fillCache(
   const reasons = new Map(extraction.failed.map(({ file, reason }) => [file, reason]));
   const kept = manifest.photos.filter(photo => !reasons.has(fileOf(photo)));
   const lost = manifest.photos.filter(photo => reasons.has(fileOf(photo)));
-  for (const photo of lost.slice(0, 5)) {
-    yield { type: 'warning', message: `left out ${photo.path}: ${reasons.get(fileOf(photo))}` };
-  }
+  const left = lost.map(photo => ({ path: photo.path, reason: reasons.get(fileOf(photo))! }));
+  yield { type: 'warning', message: describeExcluded(left) };
   for (const split of ['train', 'validation'] as const) {
     for (const name of manifest.classes) {
       const isLike = (photo: ManifestPhoto) => photo.split === split && photo.class === name;
@@ -220,11 +231,7 @@ async function* fillCache(
       );
     }
   }
-  const excluded = [
-    ...manifest.excluded,
-    ...lost.map(photo => ({ path: photo.path, reason: reasons.get(fileOf(photo))! })),
-  ];
-  return { manifest: { ...manifest, photos: kept, excluded }, counts };
+  return { manifest: { ...manifest, photos: kept, excluded: [...manifest.excluded, ...left] }, counts };
 }
 
 /** Trains the head on the features of the manifest's train photos, watching its validation photos. */

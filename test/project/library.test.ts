@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { loadManifest } from '../../src/dataset/manifest.ts';
+import { loadManifest, type ManifestPhoto } from '../../src/dataset/manifest.ts';
 import { finish, type GraftError, type TrainOptions, train } from '../../src/index.ts';
 import { drawSmallDataset } from '../support/graft.ts';
 
@@ -43,6 +43,20 @@ test('a manifest repeats the split, and photos that have gone are left out by na
   assert.deepEqual(
     (await loadManifest(join(second.run, 'manifest.json'))).photos,
     (await loadManifest(manifest)).photos,
+  );
+  const whole = await loadManifest(manifest);
+  const without = async (name: string, keep: (photo: ManifestPhoto) => boolean) => {
+    const file = join(set.folder, name);
+    writeFileSync(file, JSON.stringify({ ...whole, photos: whole.photos.filter(keep) }));
+    return finish(train({ data: set.data, project, epochs: 3, manifest: file }));
+  };
+  await assert.rejects(
+    without('no-validation.json', photo => photo.split === 'train'),
+    { code: 'too-few-photos', message: /has no validation photo/ },
+  );
+  await assert.rejects(
+    without('no-sick.json', photo => photo.split !== 'train' || photo.class === 'healthy'),
+    { code: 'too-few-photos', message: /has no train photo of the class "unhealthy"/ },
   );
   const [gone, changed] = (await loadManifest(manifest)).photos.filter(photo => photo.split === 'train');
   rmSync(join(set.data, gone!.path));
