@@ -32,4 +32,6 @@ export interface Graph {
   readonly nodes: readonly Node[];
   /** Free text pairs, written as ONNX metadata_props. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Channels per block in the values of `nchwc.` ops; absent where there are none. */
+  readonly channelBlock?: number;
 }

@@ -27,14 +27,29 @@ const dataTypes: Record<DataType, TensorProto_DataType> = {
 const utf8 = new TextEncoder();
 
 /** Attributes that the operator specification types as FLOAT; every other number is an INT. */
-const floatAttributes = new Set(['alpha', 'beta']);
+const floatAttributes = new Set(['alpha', 'beta', 'epsilon']);
+
+/** Domains of ops that are not ONNX's own, by the part of our name before the dot. */
+const domains: Readonly<Record<string, string>> = { microsoft: 'com.microsoft', nchwc: 'com.microsoft.nchwc' };
+
+/** Domain and name of an op. */
+function spell(op: string): { domain: string; opType: string } {
+  const dot = op.indexOf('.');
+  return dot < 0 ? { domain: '', opType: op } : { domain: domains[op.slice(0, dot)]!, opType: op.slice(dot + 1) };
+}
 
 /** The bytes of an ONNX model file. Equal graphs give equal bytes. */
 export function writeOnnx(graph: Graph): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: 'graft',
-    opsetImport: [{ domain: '', version: BigInt(OPSET) }],
+    opsetImport: [
+      { domain: '', version: BigInt(OPSET) },
+      ...[...new Set(graph.nodes.map(({ op }) => spell(op).domain))]
+        .filter(domain => domain !== '')
+        .sort()
+        .map(domain => ({ domain, version: 1n })),
+    ],
     metadataProps: Object.entries(graph.metadata).map(([key, value]) => ({ key, value })),
     graph: {
       name: graph.name,
@@ -43,7 +58,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
       initializer: [...graph.constants].map(([name, tensor]) => tensorProto(name, tensor)),
       node: graph.nodes.map(node => ({
         name: node.name,
-        opType: node.op,
+        ...spell(node.op),
         input: [...node.inputs],
         output: [...node.outputs],
         attribute: Object.entries(node.attributes).map(([name, value]) => attribute(name, value)),

@@ -39,9 +39,17 @@ function refuse<O extends SupportedOp>(problem: string, remedy: string): Lowerin
   };
 }
 
+const unwritten = <O extends SupportedOp>() =>
+  refuse<O>('graft has no TFLite operators for it', 'Use a backbone of the zoo (graft train --help).');
+const training = <O extends SupportedOp>() =>
+  refuse<O>('it belongs to a training graph', 'Build the inference graph (buildClassifierGraph).');
+
 /** How each op becomes TFLite operators. */
 export const lowerings: { readonly [O in SupportedOp]: Lowering<O> } = {
+  Abs: unwritten(),
   Add: lowerAdd,
+  AveragePool: unwritten(),
+  BatchNormalization: unwritten(),
   Cast: refuse(
     'the file computes in float32 from its input on',
     'Build the graph for a float32 image (input "signed").',
@@ -49,15 +57,47 @@ export const lowerings: { readonly [O in SupportedOp]: Lowering<O> } = {
   Clip: lowerClip,
   Concat: lowerConcat,
   Conv: lowerConv,
+  ConvTranspose: training(),
+  Div: unwritten(),
+  Erf: unwritten(),
+  Exp: unwritten(),
+  Expand: training(),
+  Flatten: unwritten(),
   Gemm: lowerGemm,
   GlobalAveragePool: lowerGlobalAveragePool,
   HardSigmoid: lowerHardSigmoid,
   HardSwish: lowerHardSwish,
+  Identity: unwritten(),
+  LayerNormalization: unwritten(),
+  Log: unwritten(),
+  LogSoftmax: unwritten(),
   MatMul: lowerMatMul,
+  Max: unwritten(),
+  MaxPool: unwritten(),
+  Min: unwritten(),
   Mul: lowerMul,
+  Neg: unwritten(),
+  Pad: unwritten(),
+  Pow: unwritten(),
   ReduceMean: lowerReduceMean,
+  ReduceSum: unwritten(),
   Relu: lowerRelu,
   Reshape: lowerReshape,
+  Resize: unwritten(),
+  ScatterElements: training(),
+  Sigmoid: unwritten(),
+  Sign: training(),
+  Slice: unwritten(),
   Softmax: lowerSoftmax,
+  Sqrt: unwritten(),
+  Squeeze: unwritten(),
+  Sub: unwritten(),
+  Tanh: unwritten(),
   Transpose: absorbTranspose,
+  Unsqueeze: unwritten(),
+  'microsoft.FusedMatMul': training(),
+  'microsoft.Gelu': unwritten(),
+  'nchwc.Conv': training(),
+  'nchwc.ReorderInput': training(),
+  'nchwc.ReorderOutput': training(),
 };

@@ -1,9 +1,9 @@
 // The graphs that are made of a backbone: photos to features, and photos to class probabilities.
 import { type GraphBuilder, graphBuilder } from '../onnx/builder.ts';
 import type { Graph } from '../onnx/graph.ts';
-import { float32, type Tensor } from '../tensor/tensor.ts';
+import { float32, int64, type Tensor } from '../tensor/tensor.ts';
 import type { BackboneCard } from './card.ts';
-import { addMobileNetV3 } from './mobilenet-v3.ts';
+import { addMobileNetV3, stageChannels, stageParameters, stageStrides } from './mobilenet-v3.ts';
 import type { Parameters } from './parameters.ts';
 
 /**
@@ -50,11 +50,105 @@ export function buildClassifierGraph(
   return graph.build([{ name: 'probabilities', dtype: 'float32', shape: ['N', head.bias.shape[0]!] }], metadata);
 }
 
+/** A head on standardised features, as it is trained: logits = weight * (features - mean) * inverse + bias. */
+export interface StandardisedHead extends LinearHead {
+  readonly mean: Tensor<'float32'>;
+  /** 1 / standard deviation, [features]. */
+  readonly inverse: Tensor<'float32'>;
+}
+
+/** Names of the constants that training changes, head first. */
+export function trainedParameters(card: BackboneCard, parameters: Parameters, trainFrom: number): string[] {
+  const names = ['head.weight', 'head.bias'];
+  for (let stage = trainFrom; stage < card.featureWidths.length; stage++) {
+    names.push(...stageParameters(card.architecture, parameters, stage));
+  }
+  return names;
+}
+
+/** Shape of what stage `cut - 1` gives, without the photos: [channels, height, width]. */
+export function cutShape(card: BackboneCard, cut: number): [number, number, number] {
+  const side = card.preprocess.size / stageStrides(card.architecture)[cut - 1]!;
+  return [stageChannels(card.architecture)[cut - 1]!, side, side];
+}
+
 /**
- * Input, normalisation, backbone and pooling. The network reads s * x + b per channel; written as s * (x + b / s), the
- * scale s folds into the first convolution and one addition is left, so that zero padding still means the mean colour.
+ * Graph of the frozen stages before `cut`: `image` (uint8 pixels) to `cut` [N, channels, h, w], what the last of them gives,
+ * and `pooled` [N, widths], the mean of each of them over its positions.
  */
+export function buildFrozenGraph(card: BackboneCard, parameters: Parameters, cut: number): Graph {
+  const graph = graphBuilder(`${card.name}.frozen`);
+  const { image, scale } = addImage(graph, card, 'uint8');
+  const span = { from: 0, to: cut, trainFrom: cut };
+  const stages = addMobileNetV3(graph, card.architecture, parameters, image, scale, span);
+  const pooled = addPooling(graph, stages, 0);
+  graph.node('Identity', 'cut', [stages.at(-1)!], {});
+  graph.node('Concat', 'pooled', pooled, { axis: 1 });
+  const widths = card.featureWidths.slice(0, cut).reduce((sum, width) => sum + width, 0);
+  return graph.build([
+    { name: 'cut', dtype: 'float32', shape: ['N', ...cutShape(card, cut)] },
+    { name: 'pooled', dtype: 'float32', shape: ['N', widths] },
+  ]);
+}
+
+/**
+ * Graph to `logits` [N, classes] in which the stages from `trainFrom` on and the head are constants by the names of
+ * `trainedParameters`.
+ * @param fromCut whether it starts from `cut` and `pooled`, as the frozen graph gives them, rather than from `image`.
+ */
+export function buildTrainedGraph(
+  card: BackboneCard,
+  parameters: Parameters,
+  head: StandardisedHead,
+  trainFrom: number,
+  fromCut: boolean,
+): Graph {
+  const graph = graphBuilder(`${card.name}.trained`);
+  const to = card.featureWidths.length;
+  let pooled: string[];
+  if (fromCut) {
+    const input = graph.input({ name: 'cut', dtype: 'float32', shape: ['N', ...cutShape(card, trainFrom)] });
+    const widths = card.featureWidths.slice(0, trainFrom).reduce((sum, width) => sum + width, 0);
+    const frozen = graph.input({ name: 'pooled', dtype: 'float32', shape: ['N', widths] });
+    const span = { from: trainFrom, to, trainFrom };
+    const stages = addMobileNetV3(graph, card.architecture, parameters, input, [], span);
+    pooled = [frozen, ...addPooling(graph, stages, trainFrom)];
+  } else {
+    const { image, scale } = addImage(graph, card, 'uint8');
+    const span = { from: 0, to, trainFrom };
+    pooled = addPooling(graph, addMobileNetV3(graph, card.architecture, parameters, image, scale, span), 0);
+  }
+  const features = graph.node('Concat', 'features', pooled, { axis: 1 });
+  const centred = graph.node('Sub', 'features.centred', [features, graph.constant('head.mean', head.mean)], {});
+  const inverse = graph.constant('head.inverse', head.inverse);
+  const rows = graph.node('Mul', 'features.standardised', [centred, inverse], {});
+  const constants = [graph.constant('head.weight', head.weight), graph.constant('head.bias', head.bias)];
+  graph.node('Gemm', 'logits', [rows, ...constants], { alpha: 1, beta: 1, transA: 0, transB: 1 });
+  return graph.build([{ name: 'logits', dtype: 'float32', shape: ['N', head.bias.shape[0]!] }]);
+}
+
 function addFeatures(graph: GraphBuilder, card: BackboneCard, parameters: Parameters, input: ImageInput): string {
+  const { image, scale } = addImage(graph, card, input);
+  const stages = addMobileNetV3(graph, card.architecture, parameters, image, scale);
+  return graph.node('Concat', 'features', addPooling(graph, stages, 0), { axis: 1 });
+}
+
+/** The mean of every stage over its positions. */
+function addPooling(graph: GraphBuilder, stages: readonly string[], first: number): string[] {
+  return stages.map((stage, i) =>
+    graph.node('ReduceMean', `pooled.${first + i}`, [stage], { axes: [2, 3], keepdims: 0 }),
+  );
+}
+
+/**
+ * Input and normalisation. The network reads s * x + b per channel; written as s * (x + b / s), the scale s folds into the
+ * first convolution and one addition is left, so that zero padding still means the mean colour.
+ */
+function addImage(
+  graph: GraphBuilder,
+  card: BackboneCard,
+  input: ImageInput,
+): { readonly image: string; readonly scale: readonly number[] } {
   const { size, mean, std } = card.preprocess;
   const dtype = input === 'uint8' ? 'uint8' : 'float32';
   const image = graph.input({ name: 'image', dtype, shape: ['N', size, size, 3] });
@@ -64,11 +158,12 @@ function addFeatures(graph: GraphBuilder, card: BackboneCard, parameters: Parame
   const channelsFirst = graph.node('Transpose', 'image.nchw', [image], { perm: [0, 3, 1, 2] });
   const pixels =
     input === 'uint8' ? graph.node('Cast', 'image.float', [channelsFirst], { to: 'float32' }) : channelsFirst;
-  const offset = graph.constant('image.shift', float32([1, 3, 1, 1], shift));
-  const centred = graph.node('Add', 'image.centred', [pixels, offset], {});
-  const stages = addMobileNetV3(graph, card.architecture, parameters, centred, scale);
-  const pooled = stages.map((stage, i) =>
-    graph.node('ReduceMean', `pooled.${i}`, [stage], { axes: [2, 3], keepdims: 0 }),
-  );
-  return graph.node('Concat', 'features', pooled, { axis: 1 });
+  let offset = graph.constant('image.shift', float32([1, 3, 1, 1], shift));
+  if (input === 'uint8') {
+    // Adding three numbers to three interleaved channels is slow in ONNX Runtime, adding a whole picture is not; the runtime
+    // expands it once, when it loads the graph.
+    const whole = graph.constant('image.shape', int64([4], [1, 3, size, size]));
+    offset = graph.node('Expand', 'image.shift.whole', [offset, whole], {});
+  }
+  return { image: graph.node('Add', 'image.centred', [pixels, offset], {}), scale };
 }

@@ -15,11 +15,12 @@ const mayImport: Record<string, readonly string[]> = {
   onnx: ['base', 'tensor'],
   dataset: ['base', 'tensor', 'image'],
   demo: ['base', 'tensor', 'image'],
+  autodiff: ['base', 'tensor', 'onnx'],
   engine: ['base', 'tensor', 'onnx'],
   zoo: ['base', 'tensor', 'image', 'onnx'],
   tflite: ['base', 'tensor', 'onnx'],
   evaluate: ['base', 'tensor', 'image'],
-  train: ['base', 'tensor', 'image', 'onnx', 'dataset', 'engine', 'zoo', 'evaluate'],
+  train: ['base', 'tensor', 'image', 'onnx', 'dataset', 'autodiff', 'engine', 'zoo', 'evaluate'],
   project: ['base', 'tensor', 'image', 'onnx', 'dataset', 'demo', 'engine', 'zoo', 'tflite', 'evaluate', 'train'],
   cli: ['base', 'project'],
 };

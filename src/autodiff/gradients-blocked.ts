@@ -1,0 +1,195 @@
+// Gradients of convolutions whose values lie in memory in blocks of b channels (engine/block-channels.ts). A value
+// [N, C, H, W] of that layout is in memory [N, C / b, H, W, b]; a depthwise filter [C, 1, kh, kw] is [C / b, kh, kw, b], a
+// pointwise filter [O, I, 1, 1] is [O / b, I / b, b of I, b of O].
+import type { Emitter } from '../onnx/emitter.ts';
+import type { ConvAttributes } from '../onnx/ops.ts';
+import { flip, full, pad, slice, spread } from './gradient.ts';
+import { isPointwise } from './gradients-conv.ts';
+
+type Four = [number, number, number, number];
+
+export const blockedConvGradient = full<'nchwc.Conv'>((g, node, dy, wants) => {
+  const { inputs, attributes } = node;
+  const [x, w] = inputs as readonly [string, string];
+  const parts = partsOf(g, x, attributes);
+  if (!parts) throw new RangeError(`${node.op} ${node.name} is neither pointwise, depthwise nor a first convolution.`);
+  return [
+    wants[0] ? parts.input(g, x, w, dy, attributes) : null,
+    wants[1] ? parts.filter(g, x, w, dy, attributes) : null,
+    wants[2] ? g.reshape(sumPositions(g, dy), [g.shapeOf(w)[0]!]) : null,
+  ];
+});
+
+type Part = (g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes) => string;
+
+interface Parts {
+  readonly input: Part;
+  readonly filter: Part;
+}
+
+function partsOf(g: Emitter, x: string, attributes: ConvAttributes): Parts | undefined {
+  const channels = g.shapeOf(x)[1]!;
+  if (isPointwise(attributes)) return { input: pointwiseInput, filter: pointwiseFilter };
+  if (attributes.group === channels) return { input: depthwiseInput, filter: depthwiseFilter };
+  if (attributes.group === 1 && channels < blockOf(g)) return { input: noInput, filter: firstFilter };
+  return undefined;
+}
+
+function blockOf(g: Emitter): number {
+  if (g.channelBlock === undefined) throw new RangeError('The graph does not say how many channels a block has.');
+  return g.channelBlock;
+}
+
+/** Sum over photos and positions of a blocked value: [C / b, b]. In two steps, each of which the engine has a fast way for. */
+function sumPositions(g: Emitter, dy: string): string {
+  const block = blockOf(g);
+  const [n, c, h, w] = g.shapeOf(dy) as Four;
+  const byPhoto = g.reduceSum(g.reshape(dy, [n, c / block, h * w, block]), [2], 0);
+  return g.reduceSum(g.reshape(byPhoto, [n, c]), [0], 0);
+}
+
+/** dX = W^T dY at every position. */
+function pointwiseInput(g: Emitter, _x: string, w: string, dy: string): string {
+  const block = blockOf(g);
+  const [out, channels] = g.shapeOf(w) as Four;
+  const turned = g.transpose(g.reshape(w, [out / block, channels / block, block, block]), [1, 0, 3, 2]);
+  const one = { kernel_shape: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 } as const;
+  return g.emit('nchwc.Conv', [dy, g.reshape(turned, [channels, out, 1, 1])], one);
+}
+
+/** dW = dY^T X over all positions of all photos: one matrix product with channels last. */
+function pointwiseFilter(g: Emitter, x: string, w: string, dy: string): string {
+  const block = blockOf(g);
+  const [out, channels] = g.shapeOf(w) as Four;
+  const rows = (value: string) => {
+    const [n, c, h, width] = g.shapeOf(value) as Four;
+    const last = g.emit('nchwc.ReorderOutput', [value], { channels: c, channels_last: 1 });
+    return g.reshape(last, [n * h * width, c]);
+  };
+  // The engine multiplies faster when the product has fewer rows than columns.
+  const wide = out > channels;
+  const [left, right] = wide ? [rows(x), rows(dy)] : [rows(dy), rows(x)];
+  const plain = g.emit('microsoft.FusedMatMul', [left, right], { alpha: 1, transA: 1, transB: 0 });
+  const blocked = wide
+    ? g.transpose(g.reshape(plain, [channels / block, block, out / block, block]), [2, 0, 1, 3])
+    : g.transpose(g.reshape(plain, [out / block, block, channels / block, block]), [0, 2, 3, 1]);
+  return g.reshape(blocked, [out, channels, 1, 1]);
+}
+
+/** dX = dY, spread by the stride, convolved with the flipped filter. */
+function depthwiseInput(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
+  const { kernel_shape, strides, pads, dilations, group } = attributes;
+  const block = blockOf(g);
+  const [channels, , kh, kw] = g.shapeOf(w) as Four;
+  const [n, , height, width] = g.shapeOf(x) as Four;
+  const flipped = flip(g, g.reshape(w, [channels / block, kh, kw, block]), [1, 2]);
+  const [, , rows, columns] = g.shapeOf(dy) as Four;
+  const wide = spread(g, g.reshape(dy, [n, channels / block, rows, columns, block]), [2, 3], strides);
+  const size = [rows * strides[0], columns * strides[1]] as const;
+  const before = [0, 1].map(axis => (kernel_shape[axis]! - 1) * dilations[axis]! - pads[axis]!) as [number, number];
+  // The spread map may end before or after the input does.
+  const after = [height, width].map((dim, axis) => {
+    const reach = (kernel_shape[axis]! - 1) * dilations[axis]!;
+    return dim - size[axis]! + reach - before[axis]!;
+  }) as [number, number];
+  const cut = after.some(count => count < 0)
+    ? slice(g, wide, [2, 3], [0, 0], [size[0] + Math.min(0, after[0]), size[1] + Math.min(0, after[1])])
+    : wide;
+  const [, , cutRows, cutColumns] = g.shapeOf(cut) as Four;
+  return g.emit(
+    'nchwc.Conv',
+    [g.reshape(cut, [n, channels, cutRows!, cutColumns!]), g.reshape(flipped, g.shapeOf(w))],
+    {
+      kernel_shape,
+      strides: [1, 1],
+      pads: [...before, Math.max(0, after[0]), Math.max(0, after[1])] as const,
+      dilations,
+      group,
+    },
+  );
+}
+
+/**
+ * dW = the depthwise convolution of X with the kernel dY: every channel of every photo is a channel of one image, and dY
+ * already lies in memory as the filter of such a convolution. Then the sum over photos.
+ */
+function depthwiseFilter(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
+  const { strides, pads, dilations } = attributes;
+  const [n, c, height, width] = g.shapeOf(x) as Four;
+  const [, , kh, kw] = g.shapeOf(w) as Four;
+  const [, , rows, columns] = g.shapeOf(dy) as Four;
+  const image = g.reshape(x, [1, n * c, height, width]);
+  const kernel = g.reshape(dy, [n * c, 1, rows, columns]);
+  // Padding behind such that the output is no larger than the filter.
+  const after = (axis: 0 | 1, size: number, out: number, taps: number) =>
+    (taps - 1) * dilations[axis] + (out - 1) * strides[axis] + 1 - size - pads[axis];
+  const ends = [after(0, height, rows, kh), after(1, width, columns, kw)];
+  const correlated = g.emit('nchwc.Conv', [image, kernel], {
+    kernel_shape: [rows, columns],
+    strides: dilations,
+    pads: [pads[0], pads[1], Math.max(0, ends[0]!), Math.max(0, ends[1]!)],
+    dilations: strides,
+    group: n * c,
+  });
+  const [, , gotRows, gotColumns] = g.shapeOf(correlated) as Four;
+  const block = blockOf(g);
+  const perPhoto = g.reshape(correlated, [n, c / block, gotRows, gotColumns, block]);
+  const cut = gotRows === kh && gotColumns === kw ? perPhoto : slice(g, perPhoto, [2, 3], [0, 0], [kh, kw]);
+  return g.reshape(g.reduceSum(cut, [0], 0), g.shapeOf(w));
+}
+
+/** A first convolution reads the picture itself, which nobody trains. */
+function noInput(): string {
+  throw new RangeError('A blocked first convolution has no gradient with respect to its picture.');
+}
+
+/**
+ * The filter of a convolution of few channels in NCHW, [O / b, I, kh, kw, b] in memory: a convolution of the same kind whose
+ * photos are the input channels, whose channels are the photos, and whose filter is dY.
+ */
+function firstFilter(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
+  const { strides, pads, dilations } = attributes;
+  const block = blockOf(g);
+  const [n, channels, height, width] = g.shapeOf(x) as Four;
+  const [out, , kh, kw] = g.shapeOf(w) as Four;
+  const [, , rows, columns] = g.shapeOf(dy) as Four;
+  const after = (axis: 0 | 1, size: number, outSize: number, taps: number) =>
+    (taps - 1) * dilations[axis] + (outSize - 1) * strides[axis] + 1 - size - pads[axis];
+  const ends = [after(0, height, rows, kh), after(1, width, columns, kw)];
+  // Photos in groups of fewer than a block: as many channels as a block would be read as a blocked value.
+  const most = Math.min(n, block - 1);
+  let sum: string | undefined;
+  const blockedDy = g.reshape(dy, [n, out / block, rows, columns, block]);
+  for (let start = 0; start < n; start += most) {
+    const count = Math.min(most, n - start);
+    const part = (value: string) => (count === n ? value : slice(g, value, [0], [start], [start + count]));
+    const images = g.transpose(part(x), [1, 0, 2, 3]);
+    const kernels = g.transpose(part(blockedDy), [1, 0, 2, 3, 4]);
+    const correlated = g.emit('nchwc.Conv', [images, g.reshape(kernels, [out, count, rows, columns])], {
+      kernel_shape: [rows, columns],
+      strides: dilations,
+      pads: [pads[0], pads[1], Math.max(0, ends[0]!), Math.max(0, ends[1]!)],
+      dilations: strides,
+      group: 1,
+    });
+    const [, , gotRows, gotColumns] = g.shapeOf(correlated) as Four;
+    const perChannel = g.reshape(correlated, [channels, out / block, gotRows, gotColumns, block]);
+    const cut = gotRows === kh && gotColumns === kw ? perChannel : slice(g, perChannel, [2, 3], [0, 0], [kh, kw]);
+    sum = sum === undefined ? cut : g.emit('Add', [sum, cut], {});
+  }
+  return g.reshape(g.transpose(sum!, [1, 0, 2, 3, 4]), g.shapeOf(w));
+}
+
+// The layouts differ in the order of elements only, so gradients take the same way back.
+export const reorderInputGradient = full<'nchwc.ReorderInput'>((g, { inputs: [x], attributes }, dy) => {
+  const channels = g.shapeOf(x!)[attributes.channels_last ? 3 : 1]!;
+  return [g.emit('nchwc.ReorderOutput', [dy], { channels, channels_last: attributes.channels_last })];
+});
+
+// Channels that were left out, since they only fill up a block, get zeros.
+export const reorderOutputGradient = full<'nchwc.ReorderOutput'>((g, { inputs: [x], attributes }, dy) => {
+  const missing = g.shapeOf(x!)[1]! - attributes.channels;
+  const zeros = [0, 0, 0, 0];
+  const after = attributes.channels_last ? [0, 0, 0, missing] : [0, missing, 0, 0];
+  return [g.emit('nchwc.ReorderInput', [pad(g, dy, zeros, after)], { channels_last: attributes.channels_last })];
+});
