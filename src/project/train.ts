@@ -12,9 +12,10 @@ import { splitPhotos } from '../dataset/split-photos.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
 import { writeOnnx } from '../onnx/write.ts';
 import { extractFeatures, viewKey } from '../train/extract.ts';
-import { type FeatureCache, featureKey, openFeatureCache } from '../train/feature-cache.ts';
+import { type FeatureCache, openFeatureCache } from '../train/feature-cache.ts';
 import type { FeatureSet } from '../train/feature-set.ts';
 import { type EpochRecord, type TrainedHead, trainHead } from '../train/head.ts';
+import { recordKey } from '../train/record-cache.ts';
 import { buildFeatureGraph, featureWidth } from '../zoo/graphs.ts';
 import { loadWeights, type Weights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
@@ -79,7 +80,7 @@ export async function* runTraining(settings: TrainSettings, base: string): Steps
   // The runtimes that will prove the export load on one core while the head trains on another.
   const classifiers = startClassifiers(Math.min(settings.workers, countValidation(scanned)), ['onnx', 'tflite']);
   try {
-    const backbone = featureKey(weights.sha256, settings.card.name, settings.card.architecture).slice(0, 16);
+    const backbone = recordKey(weights.sha256, settings.card.name, settings.card.architecture).slice(0, 16);
     const features = await openFeatureCache(
       join(cache, 'features', `${settings.card.name}-${backbone}`),
       featureWidth(settings.card),

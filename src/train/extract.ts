@@ -4,7 +4,8 @@ import { mapInWorkers } from '../base/worker-pool.ts';
 import type { Augmentation } from '../image/augment.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import type { ExtractAnswer, ExtractQuestion, ExtractSetup } from './extract-worker.ts';
-import { type FeatureCache, featureKey } from './feature-cache.ts';
+import type { FeatureCache } from './feature-cache.ts';
+import { recordKey } from './record-cache.ts';
 
 /** A photo to extract: its file, its content and how many augmented views it wants beside the plain one. */
 export interface ExtractPhoto {
@@ -42,7 +43,7 @@ const FEATURE_VERSION = 1;
  * on the run's seed, so that runs share views.
  */
 export function viewKey(sha256: string, view: number, preprocess: Preprocess, augmentation: Augmentation): string {
-  return featureKey(FEATURE_VERSION, sha256, view, preprocess, view === 0 ? null : augmentation);
+  return recordKey(FEATURE_VERSION, sha256, view, preprocess, view === 0 ? null : augmentation);
 }
 
 /** Fills the cache with the features of all views of all photos. */

@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { featureKey, openFeatureCache } from '../../src/train/feature-cache.ts';
+import { openFeatureCache } from '../../src/train/feature-cache.ts';
+import { recordKey } from '../../src/train/record-cache.ts';
 import { temporaryFolder } from '../support/reference.ts';
 
 const WIDTH = 5;
 const row = (n: number) => Float32Array.from({ length: WIDTH }, (_, i) => n * 10 + i + 1 / 3);
-const key = (n: number) => featureKey('photo', n);
+const key = (n: number) => recordKey('photo', n);
 
 async function fill(folder: string, numbers: readonly number[]): Promise<void> {
   const cache = await openFeatureCache(folder, WIDTH);
