@@ -17,7 +17,12 @@ export const unsqueezeGradient = full<'Unsqueeze'>(toShapeOfInput);
 
 // dx = dy
 export const identityGradient = elementwise<'Identity'>((_g, _node, dy) => [dy]);
-export const castGradient = elementwise<'Cast'>((_g, _node, dy) => [dy]);
+
+// dx = dy between floats; whole numbers do not move with x
+export const castGradient = elementwise<'Cast'>((_g, { name, attributes: { to } }, dy) => {
+  if (to !== 'float32') throw new RangeError(`Cast ${name} cannot be differentiated: it rounds to ${to}.`);
+  return [dy];
+});
 
 // dx = dy, summed to the shape of x
 export const expandGradient = elementwise<'Expand'>((_g, _node, dy) => [dy, null]);
@@ -61,12 +66,10 @@ export const sliceGradient = full<'Slice'>((g, { inputs }, dy) => {
   return [pad(g, dx, before, after), null, null, null, null];
 });
 
-export const padGradient = full<'Pad'>((g, { inputs: [x, pads] }, dy) => {
-  const shape = g.shapeOf(x!);
-  const before = numbers(g, pads!).slice(0, shape.length);
-  const axes = shape.map((_, axis) => axis);
-  const ends = shape.map((dim, axis) => before[axis]! + dim);
-  return [slice(g, dy, axes, before, ends), null, null];
+// Negative padding cuts off.
+export const padGradient = full<'Pad'>((g, { inputs: [, pads] }, dy) => {
+  const back = numbers(g, pads!).map(count => -count);
+  return [g.emit('Pad', [dy, g.ints(back)], { mode: 'constant' }), null, null];
 });
 
 /** The shape of a reduction's output if it had kept its dimensions. */
@@ -99,7 +102,9 @@ export const resizeGradient = full<'Resize'>((g, node, dy) => {
   if (shape.length !== 4 || out[0] !== shape[0] || out[1] !== shape[1]) {
     throw new RangeError(`Resize ${node.name} changes [${shape}] to [${out}]; only height and width may change.`);
   }
-  const matrix = (axis: number) => g.constant(interpolation(shape[axis]!, out[axis]!, node.attributes));
+  const scales = node.inputs[2] ? numbers(g, node.inputs[2]) : out.map((dim, axis) => dim / shape[axis]!);
+  const matrix = (axis: number) =>
+    g.constant(interpolation(shape[axis]!, out[axis]!, scales[axis]!, node.attributes));
   const rows = g.emit('microsoft.FusedMatMul', [matrix(2), dy], { alpha: 1, transA: 1, transB: 0 });
   return [g.emit('microsoft.FusedMatMul', [rows, matrix(3)], { alpha: 1, transA: 0, transB: 0 }), null, null, null];
 });
@@ -111,11 +116,11 @@ interface ResizeAttributes {
 }
 
 /** [to, from]: row o holds the weights with which the inputs make output o. */
-function interpolation(from: number, to: number, attributes: ResizeAttributes) {
+function interpolation(from: number, to: number, scale: number, attributes: ResizeAttributes) {
   const { mode, coordinate_transformation_mode, nearest_mode } = attributes;
   const source = {
-    half_pixel: (o: number) => ((o + 0.5) * from) / to - 0.5,
-    asymmetric: (o: number) => (o * from) / to,
+    half_pixel: (o: number) => (o + 0.5) / scale - 0.5,
+    asymmetric: (o: number) => o / scale,
     align_corners: (o: number) => (to === 1 ? 0 : (o * (from - 1)) / (to - 1)),
   }[coordinate_transformation_mode];
   const inside = (i: number) => Math.max(0, Math.min(from - 1, i));

@@ -47,6 +47,10 @@ export interface WorkerPool<S, Q, A> {
    * @throws what the threads throw, GraftErrors with code and hint.
    */
   map(questions: readonly Q[]): AsyncGenerator<Answered<A>, void>;
+  /** How many threads there are. */
+  readonly size: number;
+  /** Asks one thread, by its number; it answers its questions in the order in which they are asked. */
+  ask(thread: number, question: Q): Promise<A>;
   /** Ends the threads; the questions that they work on are finished first. */
   close(): Promise<void>;
 }
@@ -59,7 +63,11 @@ export interface WorkerPool<S, Q, A> {
  */
 export function startPool<S, Q, A>(module: URL, workers: number, early?: unknown): WorkerPool<S, Q, A> {
   const threads = Array.from({ length: workers }, () => hire<S, Q, A>(module, early));
+  let asked = 0;
   return {
+    size: workers,
+    // Numbers below zero, so that they are never those of a map.
+    ask: async (thread, question) => (await threads[thread]!.ask({ index: --asked, question })).answer,
     close: async () => {
       await Promise.all(threads.map(thread => thread.dismiss()));
     },

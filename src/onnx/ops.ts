@@ -36,7 +36,7 @@ export interface OpAttributes {
   AveragePool: PoolAttributes & { count_include_pad: 0 | 1 };
   /** Inference mode; inputs are x, scale, bias, mean, variance. */
   BatchNormalization: { epsilon: number };
-  Cast: { to: 'float32' | 'int64' | 'int32' };
+  Cast: { to: 'float32' | 'float16' | 'int64' | 'int32' };
   /** Inputs are x, lowest, highest. */
   Clip: None;
   Concat: { axis: number };

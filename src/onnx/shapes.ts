@@ -40,13 +40,19 @@ export function resolveAxes(axes: readonly number[], rank: number): number[] {
   return axes.map(axis => (axis < 0 ? axis + rank : axis));
 }
 
-/** out = floor((in + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1, per spatial axis. */
+/** out = floor((in + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1, per spatial axis; or the ceiling. */
 export function windowOutput(size: Shape, attributes: ConvAttributes | PoolAttributes): [number, number] {
   const { kernel_shape, strides, pads, dilations = [1, 1] } = attributes;
-  const round = 'ceil_mode' in attributes && attributes.ceil_mode ? Math.ceil : Math.floor;
+  const ceil = 'ceil_mode' in attributes && attributes.ceil_mode === 1;
   const along = (axis: 0 | 1) => {
     const reach = (kernel_shape[axis] - 1) * dilations[axis] + 1;
-    return round((size[axis]! + pads[axis] + pads[axis + 2]! - reach) / strides[axis]) + 1;
+    const steps = (size[axis]! + pads[axis] + pads[axis + 2]! - reach) / strides[axis];
+    const last = ceil ? Math.ceil(steps) : Math.floor(steps);
+    // ONNX Runtime counts such a window in the shape that it infers, and computes none.
+    if (ceil && last * strides[axis] >= size[axis]! + pads[axis]) {
+      throw new RangeError('With ceil_mode the last window starts in the padding.');
+    }
+    return last + 1;
   };
   return [along(0), along(1)];
 }
@@ -64,6 +70,7 @@ const reduced = (shape: Shape, axes: readonly number[], keepdims: 0 | 1): Shape 
   return keepdims ? shape.map((dim, i) => (gone.has(i) ? 1 : dim)) : shape.filter((_, i) => !gone.has(i));
 };
 const multiplied = (a: Shape, b: Shape, transA: 0 | 1, transB: 0 | 1): Shape => {
+  if (a.length < 2 || b.length < 2) throw new RangeError(`[${a}] and [${b}] are not both matrices.`);
   const turn = (shape: Shape, turned: 0 | 1) =>
     turned ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : [...shape];
   const [left, right] = [turn(a, transA), turn(b, transB)];

@@ -45,11 +45,24 @@ export interface EpochRecord {
   readonly validationAccuracy: number;
 }
 
-/** A trained head for raw features: logits = weight * features + bias. */
-export interface TrainedHead {
+/** A linear head for raw features: logits = weight * features + bias. */
+export interface HeadWeights {
   /** [classes, width], row-major. */
   readonly weight: Float32Array;
   readonly bias: Float32Array;
+}
+
+/** How features are standardised: (feature - mean) * inverse. */
+export interface Scaling {
+  readonly mean: Float32Array;
+  /** 1 / standard deviation. */
+  readonly inverse: Float32Array;
+}
+
+/** A trained head. */
+export interface TrainedHead extends HeadWeights {
+  /** The standardisation that it was trained with, folded into its weights. */
+  readonly scaling: Scaling;
   readonly epochs: readonly EpochRecord[];
   readonly bestEpoch: number;
 }
@@ -131,13 +144,7 @@ export async function* trainHead(
       `Use a smaller --lr, for example ${options.lr / 10}.`,
     );
   }
-  return { ...foldScaling(best.weight, best.bias, scaling), epochs: records, bestEpoch: best.epoch };
-}
-
-interface Scaling {
-  readonly mean: Float64Array;
-  /** 1 / standard deviation. */
-  readonly inverse: Float64Array;
+  return { ...foldScaling(best, scaling), scaling, epochs: records, bestEpoch: best.epoch };
 }
 
 /** Mean and standard deviation of each feature over all training views (Welford's update). */
@@ -161,7 +168,8 @@ function measureScaling(set: FeatureSet): Scaling {
   const deviation = square.map(sum => Math.sqrt(sum / count));
   // A feature that (nearly) never changes must not be blown up: the floor is a thousandth of the typical deviation.
   const floor = 1e-3 * (deviation.reduce((sum, value) => sum + value, 0) / width) || 1;
-  return { mean, inverse: deviation.map(value => 1 / Math.max(value, floor)) };
+  const inverse = deviation.map(value => 1 / Math.max(value, floor));
+  return { mean: Float32Array.from(mean), inverse: Float32Array.from(inverse) };
 }
 
 /** The same set with every feature less its mean, divided by its deviation. */
@@ -221,7 +229,7 @@ function evaluateHead(
 }
 
 /** W' = W / deviation, b' = b - W' mean: the same logits from features that were not standardised. */
-function foldScaling(weight: Float32Array, bias: Float32Array, { mean, inverse }: Scaling) {
+export function foldScaling({ weight, bias }: HeadWeights, { mean, inverse }: Scaling): HeadWeights {
   const width = mean.length;
   const folded = weight.map((value, i) => value * inverse[i % width]!);
   const shifted = bias.map((value, c) => {
@@ -230,4 +238,15 @@ function foldScaling(weight: Float32Array, bias: Float32Array, { mean, inverse }
     return sum;
   });
   return { weight: folded, bias: shifted };
+}
+
+/** The inverse of `foldScaling`: the same logits from standardised features. */
+export function unfoldScaling({ weight, bias }: HeadWeights, { mean, inverse }: Scaling): HeadWeights {
+  const width = mean.length;
+  const shifted = bias.map((value, c) => {
+    let sum = value;
+    for (let i = 0; i < width; i++) sum += weight[c * width + i]! * mean[i]!;
+    return sum;
+  });
+  return { weight: weight.map((value, i) => value / inverse[i % width]!), bias: shifted };
 }

@@ -72,22 +72,26 @@ export function cutShape(card: BackboneCard, cut: number): [number, number, numb
   return [stageChannels(card.architecture)[cut - 1]!, side, side];
 }
 
+/** Number of features per photo from the stages before `cut`. */
+export function frozenWidth(card: BackboneCard, cut: number): number {
+  return card.featureWidths.slice(0, cut).reduce((sum, width) => sum + width, 0);
+}
+
 /**
  * Graph of the frozen stages before `cut`: `image` (uint8 pixels) to `cut` [N, channels, h, w], what the last of them gives,
- * and `pooled` [N, widths], the mean of each of them over its positions.
+ * and `pooled` [N, frozenWidth], the mean of each of them over its positions, both in float16.
  */
 export function buildFrozenGraph(card: BackboneCard, parameters: Parameters, cut: number): Graph {
   const graph = graphBuilder(`${card.name}.frozen`);
   const { image, scale } = addImage(graph, card, 'uint8');
   const span = { from: 0, to: cut, trainFrom: cut };
   const stages = addMobileNetV3(graph, card.architecture, parameters, image, scale, span);
-  const pooled = addPooling(graph, stages, 0);
-  graph.node('Identity', 'cut', [stages.at(-1)!], {});
-  graph.node('Concat', 'pooled', pooled, { axis: 1 });
-  const widths = card.featureWidths.slice(0, cut).reduce((sum, width) => sum + width, 0);
+  const means = graph.node('Concat', 'means', addPooling(graph, stages, 0), { axis: 1 });
+  graph.node('Cast', 'cut', [stages.at(-1)!], { to: 'float16' });
+  graph.node('Cast', 'pooled', [means], { to: 'float16' });
   return graph.build([
-    { name: 'cut', dtype: 'float32', shape: ['N', ...cutShape(card, cut)] },
-    { name: 'pooled', dtype: 'float32', shape: ['N', widths] },
+    { name: 'cut', dtype: 'float16', shape: ['N', ...cutShape(card, cut)] },
+    { name: 'pooled', dtype: 'float16', shape: ['N', frozenWidth(card, cut)] },
   ]);
 }
 
@@ -107,9 +111,12 @@ export function buildTrainedGraph(
   const to = card.featureWidths.length;
   let pooled: string[];
   if (fromCut) {
-    const input = graph.input({ name: 'cut', dtype: 'float32', shape: ['N', ...cutShape(card, trainFrom)] });
-    const widths = card.featureWidths.slice(0, trainFrom).reduce((sum, width) => sum + width, 0);
-    const frozen = graph.input({ name: 'pooled', dtype: 'float32', shape: ['N', widths] });
+    const half = (name: string, shape: readonly number[]) => {
+      const input = graph.input({ name, dtype: 'float16', shape: ['N', ...shape] });
+      return graph.node('Cast', `${name}.float`, [input], { to: 'float32' });
+    };
+    const input = half('cut', cutShape(card, trainFrom));
+    const frozen = half('pooled', [frozenWidth(card, trainFrom)]);
     const span = { from: trainFrom, to, trainFrom };
     const stages = addMobileNetV3(graph, card.architecture, parameters, input, [], span);
     pooled = [frozen, ...addPooling(graph, stages, trainFrom)];

@@ -1,0 +1,212 @@
+// The engine's side of fine-tuning: threads with the training graph, the parameters as one flat vector, and the optimiser.
+
+import { liftConstants } from '../autodiff/lift-constants.ts';
+import type { CrossEntropyOptions } from '../autodiff/losses.ts';
+import { startPool, type WorkerPool } from '../base/worker-pool.ts';
+import { blockChannels } from '../engine/block-channels.ts';
+import { measureChannelBlock } from '../engine/measure-channel-block.ts';
+import type { Graph } from '../onnx/graph.ts';
+import { writeOnnx } from '../onnx/write.ts';
+import { sizeOf } from '../tensor/tensor.ts';
+import { type Optimiser, type OptimiserOptions, openOptimiser } from './optimiser.ts';
+import type {
+  ParameterSpan,
+  TrainAnswer,
+  TrainQuestion,
+  TrainSample,
+  TrainSetup,
+  TrainSource,
+} from './train-worker.ts';
+import { buildTrainingGraph } from './training-graph.ts';
+
+/** Photos that a thread takes at a time. Larger parts do not go faster and take more memory (docs/performance.md). */
+export const PART = 8;
+
+/** What a trainer is made of. */
+export interface TrainerOptions {
+  /** Graph to `logits` [N, classes] in which the parameters are constants. */
+  readonly model: Graph;
+  /** Names of the constants that are trained. */
+  readonly parameters: readonly string[];
+  readonly classes: number;
+  readonly source: TrainSource;
+  readonly loss: CrossEntropyOptions;
+  /** Largest batch of a step. */
+  readonly batch: number;
+  readonly workers: number;
+  /** Rates, decays and the rest; `rates` and `decays` are given per parameter by name. */
+  readonly optimiser: Pick<OptimiserOptions, 'name' | 'clipNorm' | 'averageDecay'>;
+  readonly rateOf: (parameter: string) => number;
+  readonly decayOf: (parameter: string) => number;
+}
+
+/** A photo with its target probabilities. */
+export interface TrainRow {
+  readonly sample: TrainSample;
+  readonly target: Float32Array;
+}
+
+/** What a step found. */
+export interface StepResult {
+  /** Mean loss of the batch, smoothing and class weights included. */
+  readonly loss: number;
+  /** [rows, classes] */
+  readonly logits: Float32Array;
+  /** Norm of the gradient before clipping; not finite when the loss or a gradient was not: then nothing was changed. */
+  readonly norm: number;
+}
+
+/** Threads, parameters and optimiser. */
+export interface Trainer {
+  readonly spans: readonly ParameterSpan[];
+  readonly optimiser: Optimiser;
+  /**
+   * One step on a batch. The result does not depend on the number of threads: parts of the batch are summed in their order.
+   * @param ahead the batch of the next step, which is rendered while the optimiser works.
+   */
+  step(rows: readonly TrainRow[], rate: number, ahead?: readonly TrainRow[]): Promise<StepResult>;
+  /** Logits [samples, classes] of the parameters, or of their average. */
+  classify(samples: readonly TrainSample[], average: boolean): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Builds the graphs and starts the threads. */
+export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
+  const { model, parameters, classes, source, batch } = options;
+  const spans: ParameterSpan[] = [];
+  let length = 0;
+  for (const name of parameters) {
+    const { shape } = model.constants.get(name)!;
+    spans.push({ name, shape, start: length });
+    length += sizeOf(shape);
+  }
+  const flat = (value: (name: string) => number) => {
+    const values = new Float32Array(length);
+    for (const { name, shape, start } of spans) values.fill(value(name), start, start + sizeOf(shape));
+    return values;
+  };
+  const start = new Float32Array(length);
+  for (const span of spans) start.set(model.constants.get(span.name)!.data as Float32Array, span.start);
+  const parts = Math.ceil(batch / PART);
+  const shared = new SharedArrayBuffer(2 * length * 4);
+  const slots = new SharedArrayBuffer(parts * length * 4);
+  const setup: TrainSetup = {
+    ...(await buildGraphs(options)),
+    batch: PART,
+    classes,
+    spans,
+    length,
+    parameters: shared,
+    gradients: slots,
+    source,
+  };
+  const pool: WorkerPool<TrainSetup, TrainQuestion, TrainAnswer> = startPool(
+    new URL('./train-worker.ts', import.meta.url),
+    options.workers,
+  );
+  pool.equip(setup);
+  const optimiser = await openOptimiser(
+    { ...options.optimiser, length, rates: flat(options.rateOf), decays: flat(options.decayOf) },
+    start,
+  );
+  const gradients = Array.from({ length: parts }, (_, slot) => new Float32Array(slots, slot * length * 4, length));
+  const sum = new Float32Array(length);
+  let [version, published, counter] = [0, -1, 0];
+
+  /** Lets the threads see the parameters. */
+  const publish = () => {
+    if (published === version) return;
+    const { parameter, average } = optimiser.state();
+    const all = new Float32Array(shared);
+    all.set(parameter!, 0);
+    all.set(average!, length);
+    published = version;
+  };
+
+  const trainer: Trainer = {
+    spans,
+    optimiser: {
+      ...optimiser,
+      restore(state, steps) {
+        optimiser.restore(state, steps);
+        version++;
+      },
+    },
+    async step(rows, rate, ahead) {
+      publish();
+      const key = counter++;
+      const pieces = split(rows, PART);
+      const asked = pieces.map((piece, slot) => {
+        const targets = new Float32Array(piece.length * classes);
+        piece.forEach(({ target }, i) => {
+          targets.set(target, i * classes);
+        });
+        return pool.ask(slot % pool.size, {
+          kind: 'train',
+          key: `${key}.${slot}`,
+          samples: piece.map(({ sample }) => sample),
+          targets,
+          shares: new Float32Array(piece.length).fill(1 / rows.length),
+          slot,
+          version,
+        });
+      });
+      if (ahead) {
+        split(ahead, PART)
+          .slice(0, pool.size)
+          .forEach((piece, slot) => {
+            const samples = piece.map(({ sample }) => sample);
+            // Its failure, if any, comes back when the photos are trained on.
+            pool.ask(slot, { kind: 'prepare', key: `${key + 1}.${slot}`, samples }).catch(() => {});
+          });
+      }
+      const answers = await Promise.all(asked);
+      let loss = 0;
+      const logits = new Float32Array(rows.length * classes);
+      answers.forEach((answer, slot) => {
+        loss += answer.loss;
+        logits.set(answer.logits, slot * PART * classes);
+        addInto(sum, gradients[slot]!, slot === 0);
+      });
+      const norm = Number.isFinite(loss) ? await optimiser.step(sum, rate) : Number.NaN;
+      if (Number.isFinite(norm)) version++;
+      return { loss, logits, norm };
+    },
+    async classify(samples, average) {
+      publish();
+      const logits = new Float32Array(samples.length * classes);
+      await Promise.all(
+        split(samples, PART).map(async (piece, i) => {
+          const question = { kind: 'evaluate', samples: piece, average, version } as const;
+          logits.set((await pool.ask(i % pool.size, question)).logits, i * PART * classes);
+        }),
+      );
+      return logits;
+    },
+    async close() {
+      await Promise.all([pool.close(), optimiser.close()]);
+    },
+  };
+  return trainer;
+}
+
+/** The training graph, and the graph that only classifies. */
+async function buildGraphs({ model, parameters, loss }: TrainerOptions) {
+  const channelBlock = await measureChannelBlock();
+  const training = buildTrainingGraph({ model, parameters, batch: PART, loss, channelBlock });
+  const lifted = liftConstants(model, parameters);
+  const forward = channelBlock
+    ? blockChannels(lifted, { N: PART }, channelBlock, parameters).build(lifted.outputs)
+    : lifted;
+  return { training: writeOnnx(training), evaluation: writeOnnx(forward) };
+}
+
+function split<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+/** sum += values, or sum = values for the first. */
+function addInto(sum: Float32Array, values: Float32Array, first: boolean): void {
+  if (first) sum.set(values);
+  else for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
+}
