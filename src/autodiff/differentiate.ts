@@ -23,8 +23,8 @@ export function differentiate(g: Emitter, loss: string, wanted: readonly string[
   for (const node of forward.toReversed()) {
     const y = node.outputs[0]!;
     const dy = found.get(y);
-    if (dy === undefined || !dependent.has(y) || wanted.includes(y)) continue;
     const wants = node.inputs.map(input => dependent.has(input));
+    if (dy === undefined || !wants.includes(true)) continue;
     applyRule(g, node, dy, wants).forEach((gradient, i) => {
       const input = node.inputs[i]!;
       if (gradient === null || !wants[i]) return;

@@ -103,8 +103,7 @@ export const resizeGradient = full<'Resize'>((g, node, dy) => {
     throw new RangeError(`Resize ${node.name} changes [${shape}] to [${out}]; only height and width may change.`);
   }
   const scales = node.inputs[2] ? numbers(g, node.inputs[2]) : out.map((dim, axis) => dim / shape[axis]!);
-  const matrix = (axis: number) =>
-    g.constant(interpolation(shape[axis]!, out[axis]!, scales[axis]!, node.attributes));
+  const matrix = (axis: number) => g.constant(interpolation(shape[axis]!, out[axis]!, scales[axis]!, node.attributes));
   const rows = g.emit('microsoft.FusedMatMul', [matrix(2), dy], { alpha: 1, transA: 1, transB: 0 });
   return [g.emit('microsoft.FusedMatMul', [rows, matrix(3)], { alpha: 1, transA: 0, transB: 0 }), null, null, null];
 });

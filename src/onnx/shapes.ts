@@ -139,7 +139,9 @@ const shapeRules: { readonly [O in SupportedOp]: ShapeRule<O> } = {
     const wanted = inputs.numbers(1).map((dim, axis) => (dim === 0 ? shape[axis]! : dim));
     const known = wanted.filter(dim => dim !== -1);
     const full = wanted.map(dim => (dim === -1 ? sizeOf(shape) / sizeOf(known) : dim));
-    if (sizeOf(full) !== sizeOf(shape)) throw new RangeError(`[${shape}] cannot be reshaped to [${wanted}].`);
+    if (sizeOf(full) !== sizeOf(shape) || !full.every(Number.isInteger)) {
+      throw new RangeError(`[${shape}] cannot be reshaped to [${wanted}].`);
+    }
     return full;
   },
   Resize(inputs) {

@@ -1,4 +1,5 @@
 // Committed numbers of other software, and the caches that tests share.
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,6 +24,25 @@ export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): n
   let largest = 0;
   for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
   return largest;
+}
+
+/** The largest absolute value. */
+export function largestNumber(values: ArrayLike<number>): number {
+  return largestDifference(values, new Float32Array(values.length));
+}
+
+/** Asserts that numbers differ by no more than `tolerance` times the largest of those wanted, or 0.1 if that is smaller. */
+export function assertClose(
+  found: ArrayLike<number>,
+  wanted: ArrayLike<number>,
+  tolerance: number,
+  what: string,
+): void {
+  const [difference, largest] = [largestDifference(found, wanted), largestNumber(wanted)];
+  assert.ok(
+    difference <= tolerance * Math.max(largest, 0.1),
+    `${what}: ${difference} apart; the largest is ${largest}`,
+  );
 }
 
 /** Runs a part of a verb to its end and returns its result. */
