@@ -27,12 +27,13 @@ const mayImport: Record<string, readonly string[]> = {
 
 /** Packages and the rooms that alone may import them. */
 const packageRooms: Record<string, readonly string[]> = {
-  '@bufbuild/protobuf': ['onnx'],
+  '@bufbuild/protobuf': ['onnx', 'train'],
   '@huggingface/gguf': ['zoo'],
   '@litertjs/core': ['engine'],
   '@npmcli/config': ['zoo'],
   'cli-progress': ['cli'],
   commander: ['cli'],
+  'crc-32': ['train'],
   'csv-stringify': ['project'],
   'env-paths': ['project'],
   flatbuffers: ['tflite'],
