@@ -13,6 +13,9 @@ export const optimiserMoments: Readonly<Record<OptimiserName, readonly string[]>
   sgd: ['first'],
 };
 
+/** Names of all optimisers. */
+export const optimiserNames = Object.keys(optimiserMoments) as readonly OptimiserName[];
+
 /** Constants of the optimisers, as their papers and PyTorch have them. */
 export const optimiserConstants = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: 0.9 } as const;
 

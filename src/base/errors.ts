@@ -14,6 +14,8 @@ export type ErrorCode =
   | 'bad-model'
   | 'bad-weights'
   | 'bad-run'
+  | 'bad-checkpoint'
+  | 'no-device'
   | 'label-mismatch'
   | 'offline'
   | 'disk-full'

@@ -14,11 +14,12 @@ export interface OptionRow {
   readonly help: string;
 }
 
-/** One argument; `many` takes one or more. */
+/** One argument; `many` takes one or more, `optional` may be left out. */
 export interface ArgumentRow {
   readonly name: string;
   readonly help: string;
   readonly many?: boolean;
+  readonly optional?: boolean;
 }
 
 /** One command. */
@@ -80,6 +81,50 @@ const trainOptions: readonly OptionRow[] = [
     value: 'n',
     help: 'augmented views per training photo; 0 switches augmentation off (default: 3)',
   },
+  {
+    flag: 'fine-tune-epochs',
+    kind: 'number',
+    value: 'n',
+    help: 'most epochs of fine-tuning; 0 trains the head only (default: 20)',
+  },
+  { flag: 'freeze', kind: 'number', value: 'n', help: 'stages before this one stay frozen (default: 0)' },
+  { flag: 'fine-tune-lr', kind: 'number', value: 'rate', help: 'highest rate of fine-tuning (default: 0.001)' },
+  { flag: 'fine-tune-batch', kind: 'number', value: 'n', help: 'photos per step of fine-tuning (default: 32)' },
+  {
+    flag: 'fine-tune-patience',
+    kind: 'number',
+    value: 'n',
+    help: 'epochs of fine-tuning without improvement before it stops (default: 10)',
+  },
+  { flag: 'fine-tune-weight-decay', kind: 'number', value: 'x', help: 'weight decay of fine-tuning (default: 0.05)' },
+  {
+    flag: 'layer-decay',
+    kind: 'number',
+    value: 'x',
+    help: "a stage's rate is that of the next times this (default: 1)",
+  },
+  { flag: 'schedule', kind: 'text', value: 'name', help: 'constant, cosine or one-cycle (default: cosine)' },
+  { flag: 'warmup', kind: 'number', value: 'epochs', help: 'epochs in which the rate rises (default: 1)' },
+  { flag: 'optimiser', kind: 'text', value: 'name', help: 'adamw, adam or sgd (default: adamw)' },
+  { flag: 'mixup', kind: 'number', value: 'alpha', help: 'strength of mixup; 0 for none (default: 0)' },
+  { flag: 'clip-norm', kind: 'number', value: 'x', help: 'largest norm of the gradient (default: 5)' },
+  {
+    flag: 'average-decay',
+    kind: 'number',
+    value: 'd',
+    help: 'how slowly the average of the weights, which is kept, follows them; 0 keeps the weights (default: 0.98)',
+  },
+  {
+    flag: 'cut-views',
+    kind: 'number',
+    value: 'n',
+    help: 'views per photo to cache behind the frozen stages; 0 renders new ones in every epoch (default: 0)',
+  },
+  { flag: 'save-every', kind: 'number', value: 'minutes', help: 'time between checkpoints in an epoch (default: 2)' },
+  { flag: 'resume', kind: 'text', value: 'run', help: 'go on with a run that was cut off, exactly where it was' },
+  { flag: 'tensorboard', kind: 'flag', help: 'write event files for TensorBoard' },
+  { flag: 'device', kind: 'text', value: 'name', help: 'cpu, cuda, webgpu or auto (default: cpu)' },
+  { flag: 'threads', kind: 'number', value: 'n', help: 'another name for --workers' },
   { flag: 'no-flip', kind: 'flag', help: 'no mirrored views' },
   { flag: 'vertical-flip', kind: 'flag', help: 'also views turned upside down: for photos from above' },
   { flag: 'rotation', kind: 'number', value: 'degrees', help: 'largest rotation of a view (default: 15)' },
@@ -115,10 +160,18 @@ export const commands: readonly CommandRow[] = [
     name: 'train',
     summary: 'train a classifier on photos in class folders and export a proven .tflite file',
     arguments: [
-      { name: 'data', help: 'folder with one folder of photos per class, or with train/ and val/ folders of these' },
+      {
+        name: 'data',
+        help: 'folder with one folder of photos per class, or with train/ and val/ folders of these',
+        optional: true,
+      },
     ],
     options: trainOptions,
-    examples: ['graft train ./leaves', 'graft train ./leaves --val 0.2 --seed 1 --name second-try'],
+    examples: [
+      'graft train ./leaves',
+      'graft train --resume runs/train',
+      'graft train ./leaves --val 0.2 --seed 1 --name second-try',
+    ],
     load: async () => (await import('./run-train.ts')).runTrain,
   },
   {

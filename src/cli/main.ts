@@ -67,7 +67,7 @@ function makeCommand(row: CommandRow, run: Run): Command {
     .exitOverride();
   for (const argument of row.arguments) {
     const words = argument.many ? `${argument.name}...` : argument.name;
-    command.addArgument(new Argument(`<${words}>`, argument.help));
+    command.addArgument(new Argument(argument.optional ? `[${words}]` : `<${words}>`, argument.help));
   }
   for (const option of row.options) command.addOption(makeOption(option));
   command.addHelpText('after', `\nExamples:\n${row.examples.map(example => `  ${example}`).join('\n')}\n`);

@@ -9,7 +9,8 @@ import { formatTable, percent, printJson } from './text.ts';
 
 export const runTrain: CommandCode = async (values, json) => {
   const { noFlip, ...options } = values;
-  const result = await runVerb(train({ ...options, ...(noFlip ? { flip: false } : {}) } as unknown as TrainOptions));
+  const verb = train({ ...options, ...(noFlip ? { flip: false } : {}) } as TrainOptions);
+  const result = await runVerb(verb);
   if (json) printJson(result);
   else process.stdout.write(describeTrain(result));
   return 0;
@@ -26,19 +27,29 @@ export function describeTrain(result: TrainResult): string {
     percent(recall),
   ]);
   const model = join(run, 'model.tflite');
+  const parts = Object.entries(seconds)
+    .filter(([part]) => part !== 'total')
+    .map(([part, time]) => `${part.replace('_', '-')} ${time.toFixed(1)}`);
   return [
     '',
     formatTable(['class', 'train', 'validation', 'precision', 'recall'], rows),
     '',
-    `${paint('bold', `${percent(validation.accuracy)} of ${validation.images} validation photos are right`)} (epoch ${result.best_epoch} of ${result.epochs}; macro F1 ${percent(validation.macro_f1)}).`,
+    `${paint('bold', `${percent(validation.accuracy)} of ${validation.images} validation photos are right`)} (${describeEpoch(result)}; macro F1 ${percent(validation.macro_f1)}).`,
     `${paint('green', 'Proven:')} LiteRT ran ${model} on the same photos: ${percent(proof.accuracy)} right, ` +
       `top class the same on ${percent(proof.top_class_agreement)}, largest difference ${proof.max_difference.toExponential(1)}.`,
     `${(result.size / 1e6).toFixed(1)} MB; ${proof.latency_ms.median.toFixed(1)} ms a photo in LiteRT here (WebAssembly, one thread).`,
-    `${seconds.total.toFixed(1)} s: scan ${seconds.scan.toFixed(1)}, features ${seconds.features.toFixed(1)}, head ${seconds.head.toFixed(1)}, export ${seconds.export.toFixed(1)}, proof ${seconds.proof.toFixed(1)}.`,
+    `${seconds.total.toFixed(1)} s: ${parts.join(', ')}.`,
     '',
     'Next:',
     `  npx graft predict ${model} photo.jpg`,
     `  npx graft val ${run} ./other-photos`,
     '',
   ].join('\n');
+}
+
+/** Which epoch of which phase the model is of. */
+function describeEpoch({ best_epoch, epochs, fine_tuning }: TrainResult): string {
+  if (fine_tuning === null || fine_tuning.best_epoch === 0) return `head of epoch ${best_epoch} of ${epochs}`;
+  const { best_epoch: epoch, epochs: tuned, head } = fine_tuning;
+  return `fine-tuned for ${epoch} of ${tuned} epochs; ${percent(head.accuracy)} with the head alone`;
 }

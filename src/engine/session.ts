@@ -7,6 +7,8 @@ import type { DataType, Tensor } from '../tensor/tensor.ts';
 export interface SessionOptions {
   /** Threads inside one run; default: the machine's cores. */
   readonly threads?: number;
+  /** Default: cpu. What a graphics card has no kernel for runs on the CPU. */
+  readonly device?: 'cpu' | 'cuda' | 'webgpu';
 }
 
 /** A loaded graph. */
@@ -33,17 +35,17 @@ export function loadRuntime(): Promise<typeof import('onnxruntime-node')> {
 }
 
 /**
- * Loads an ONNX model into ONNX Runtime on the CPU, with all graph optimisations.
+ * Loads an ONNX model into ONNX Runtime, with all graph optimisations.
  * @param model the bytes of the file.
  * @throws GraftError `bad-model` when the runtime refuses it.
  */
 export async function openSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
   const ort = await loadRuntime();
-  const threads = options.threads ?? availableParallelism();
+  const { threads = availableParallelism(), device = 'cpu' } = options;
   let session: import('onnxruntime-node').InferenceSession;
   try {
     session = await ort.InferenceSession.create(model, {
-      executionProviders: ['cpu'],
+      executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',

@@ -44,7 +44,9 @@ export async function* demo(options: DemoOptions = {}): AsyncGenerator<VerbEvent
     message: `Drawing ${photos} leaves into ${folder}: an example that stands for your own photos.`,
   };
   yield* drawLeafDataset(folder, { photos, seed, workers: Math.min(workers, 8) });
-  const result = yield* runTraining(resolveTrainOptions({ data: folder, seed, project, workers }), 'demo');
+  const training = { data: folder, seed, project, workers };
+  const job = { options: training, settings: resolveTrainOptions(training) };
+  const result = yield* runTraining(job, 'demo');
   const picture = join(result.run, 'predictions.png');
   yield* paintPredictions(result, folder, picture, workers);
   yield { type: 'result', result: { ...result, photos: folder, picture } };

@@ -16,6 +16,11 @@ export function packageVersion(): string {
   return readPackage().version;
 }
 
+/** Version of a package that graft is built on. */
+export function dependencyVersion(name: string): string {
+  return readPackage().dependencies[name]!;
+}
+
 /** Versions of Node and of what computes, and the machine without its name. */
 export function describeMachine() {
   const { version, dependencies } = readPackage();

@@ -22,6 +22,8 @@ export const runFiles = {
   metrics: 'metrics.json',
   manifest: 'manifest.json',
   args: 'args.json',
+  weights: 'weights',
+  tensorboard: 'tensorboard',
 } as const;
 
 /**
@@ -38,7 +40,7 @@ export async function makeRunFolder(options: RunFolderOptions, base: string): Pr
         throw new GraftError(
           'exists',
           `The run folder ${folder} exists.`,
-          'Choose another --name, or add --exist-ok to write into it.',
+          `Choose another --name, go on with it by --resume ${folder}, or add --exist-ok to write into it anew.`,
         );
       }
       await mkdir(folder, { recursive: true });
@@ -66,7 +68,9 @@ export async function dropEmptyRunFolder(folder: string): Promise<void> {
 /** Free is a folder that is not there, is empty, or holds nothing but the beginnings of a run that did not finish. */
 async function isFree(folder: string): Promise<boolean> {
   try {
-    const ours: readonly string[] = Object.values(runFiles).filter(name => name !== runFiles.metrics);
+    // Not its weights: what was trained is lost only where somebody says so.
+    const kept: readonly string[] = [runFiles.metrics, runFiles.weights];
+    const ours = Object.values(runFiles).filter(name => !kept.includes(name)) as readonly string[];
     return (await readdir(folder)).every(name => ours.includes(name) || name.includes('.part-'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;

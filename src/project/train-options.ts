@@ -1,17 +1,23 @@
 // The settings of a training run: what a caller may say, what is used when nothing is said, and what is not possible.
+import { type OptimiserName, optimiserNames } from '../autodiff/optimisers.ts';
 import { GraftError } from '../base/errors.ts';
+import { type DeviceChoice, deviceChoices } from '../engine/device.ts';
 import { type Augmentation, defaultAugmentation } from '../image/augment.ts';
 import type { Preprocess } from '../image/preprocess.ts';
+import { defaultFineTuneOptions, type FineTuneOptions } from '../train/fine-tune.ts';
 import { defaultHeadOptions, type HeadOptions } from '../train/head.ts';
+import { type ScheduleName, scheduleNames } from '../train/schedules.ts';
 import type { BackboneCard } from '../zoo/card.ts';
 import { DEFAULT_BACKBONE, findCard } from '../zoo/cards.ts';
 import { defaultWorkers } from './defaults.ts';
 import { checkRanges } from './setting-ranges.ts';
 
-/** Options of `train`. Only `data` is needed. */
+/** Options of `train`. Only `data` is needed, or `resume`. */
 export interface TrainOptions {
   /** Folder with one folder of photos per class, or with split folders of these. */
-  readonly data: string;
+  readonly data?: string;
+  /** Folder of a run that was cut off: it goes on with its own settings, exactly where it was. */
+  readonly resume?: string;
   /** Name of the backbone. Default: mobilenet_v3_small. */
   readonly model?: string;
   /** Backbone weights to use instead of the card's. */
@@ -51,8 +57,44 @@ export interface TrainOptions {
   readonly contrast?: number;
   readonly saturation?: number;
   readonly greyscale?: number;
+  /** Most epochs of fine-tuning; 0 trains the head only. Default: 20. */
+  readonly fineTuneEpochs?: number;
+  /** Stages before this one stay frozen in fine-tuning too. Default: 0. */
+  readonly freeze?: number;
+  /** Photos per step of fine-tuning. Default: 32. */
+  readonly fineTuneBatch?: number;
+  /** Highest learning rate of fine-tuning. Default: 0.001. */
+  readonly fineTuneLr?: number;
+  /** The learning rate of each stage is that of the next one times this. Default: 1. */
+  readonly layerDecay?: number;
+  /** How the learning rate changes. Default: cosine. */
+  readonly schedule?: ScheduleName;
+  /** Epochs over which the learning rate of fine-tuning rises. Default: 1. */
+  readonly warmup?: number;
+  /** Default: adamw. */
+  readonly optimiser?: OptimiserName;
+  /** Weight decay of fine-tuning. Default: 0.05. */
+  readonly fineTuneWeightDecay?: number;
+  /** Strength of mixup in fine-tuning. Default: 0. */
+  readonly mixup?: number;
+  /** Largest norm of the gradient. Default: 5. */
+  readonly clipNorm?: number;
+  /** How slowly the average of the weights follows them. Default: 0.98. */
+  readonly averageDecay?: number;
+  /** Epochs of fine-tuning without a better validation loss before it stops. Default: 10. */
+  readonly fineTunePatience?: number;
+  /** Views per photo whose activations behind the frozen stages are cached; 0 renders new views in every epoch. Default: 0. */
+  readonly cutViews?: number;
+  /** Minutes between checkpoints within an epoch. Default: 2. */
+  readonly saveEvery?: number;
+  /** Write event files for TensorBoard. Default: false. */
+  readonly tensorboard?: boolean;
+  /** What fine-tuning computes on. Default: cpu. */
+  readonly device?: DeviceChoice;
   /** Threads. Default: the machine's cores, at most 8. */
   readonly workers?: number;
+  /** Another name for `workers`. */
+  readonly threads?: number;
   /** Folder that holds the runs. Default: runs. */
   readonly project?: string;
   /** Name of the run. Default: the first free of train, train2, ... */
@@ -73,17 +115,41 @@ export interface TrainSettings {
   readonly manifest: string | undefined;
   readonly views: number;
   readonly augmentation: Augmentation;
+  readonly fineTune: FineTuneOptions;
+  /** First stage that is fine-tuned. */
+  readonly freeze: number;
+  readonly cutViews: number;
+  /** Minutes. */
+  readonly saveEvery: number;
+  readonly tensorboard: boolean;
+  readonly device: DeviceChoice;
   readonly workers: number;
   readonly project: string;
   readonly name: string | undefined;
   readonly existOk: boolean;
 }
 
+/** A training to be done: settings, what was said of them, and the folder of a run that goes on. */
+export interface TrainingJob {
+  readonly options: TrainOptions;
+  readonly settings: TrainSettings;
+  readonly folder?: string;
+}
+
 /** Augmented views per training photo unless asked otherwise: more were not better on leaves (docs/architecture.md). */
 export const DEFAULT_VIEWS = 3;
 
-/** Fills in the defaults. Throws GraftError `usage` for a value that cannot be used. */
+/** First stage that is fine-tuned unless asked otherwise (docs/performance.md). */
+export const DEFAULT_FREEZE = 0;
+
+/**
+ * Fills in the defaults.
+ * @throws GraftError `usage` for a value that cannot be used.
+ */
 export function resolveTrainOptions(options: TrainOptions): TrainSettings {
+  if (options.data === undefined) {
+    throw new GraftError('usage', 'No photos were named.', 'Name a folder with one folder of photos per class.');
+  }
   const card = findCard(options.model ?? DEFAULT_BACKBONE);
   checkRanges(options);
   const size = options.imgsz ?? card.preprocess.size;
@@ -112,6 +178,9 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
       'Leave one of the two out.',
     );
   }
+  if (options.workers !== undefined && options.threads !== undefined) {
+    throw new GraftError('usage', 'workers and threads are two names for the same.', 'Leave one of the two out.');
+  }
   const head: HeadOptions = {
     epochs: options.epochs ?? defaultHeadOptions.epochs,
     batch: options.batch ?? defaultHeadOptions.batch,
@@ -122,6 +191,19 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     patience: options.patience ?? defaultHeadOptions.patience,
     seed: options.seed ?? defaultHeadOptions.seed,
   };
+  const fineTune = resolveFineTuning(options);
+  const freeze = options.freeze ?? DEFAULT_FREEZE;
+  const cutViews = options.cutViews ?? 0;
+  if (cutViews > 0 && freeze === 0) {
+    throw new GraftError(
+      'usage',
+      `cut-views is ${cutViews}, but no stage is frozen whose output could be cached.`,
+      'Add --freeze with the number of stages that stay frozen, or leave --cut-views out.',
+    );
+  }
+  if (cutViews > 0 && fineTune.mixup > 0) {
+    throw new GraftError('usage', 'mixup blends photos, and cut-views keeps none.', 'Leave one of the two out.');
+  }
   const augmentation = Object.fromEntries(
     Object.entries(defaultAugmentation).map(([name, value]) => [name, options[name as keyof Augmentation] ?? value]),
   ) as unknown as Augmentation;
@@ -135,9 +217,41 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     manifest: options.manifest,
     views: options.views ?? DEFAULT_VIEWS,
     augmentation,
-    workers: options.workers ?? defaultWorkers(),
+    fineTune,
+    freeze,
+    cutViews,
+    saveEvery: options.saveEvery ?? 2,
+    tensorboard: options.tensorboard ?? false,
+    device: pickName('device', options.device ?? 'cpu', deviceChoices),
+    workers: options.workers ?? options.threads ?? defaultWorkers(),
     project: options.project ?? 'runs',
     name: options.name,
     existOk: options.existOk ?? false,
   };
+}
+
+function resolveFineTuning(options: TrainOptions): FineTuneOptions {
+  const defaults = defaultFineTuneOptions;
+  return {
+    epochs: options.fineTuneEpochs ?? defaults.epochs,
+    batch: options.fineTuneBatch ?? defaults.batch,
+    lr: options.fineTuneLr ?? defaults.lr,
+    layerDecay: options.layerDecay ?? defaults.layerDecay,
+    schedule: pickName('schedule', options.schedule ?? defaults.schedule, scheduleNames),
+    warmup: options.warmup ?? defaults.warmup,
+    optimiser: pickName('optimiser', options.optimiser ?? defaults.optimiser, optimiserNames),
+    weightDecay: options.fineTuneWeightDecay ?? defaults.weightDecay,
+    labelSmoothing: options.labelSmoothing ?? defaults.labelSmoothing,
+    mixup: options.mixup ?? defaults.mixup,
+    clipNorm: options.clipNorm ?? defaults.clipNorm,
+    averageDecay: options.averageDecay ?? defaults.averageDecay,
+    patience: options.fineTunePatience ?? defaults.patience,
+    seed: options.seed ?? defaults.seed,
+  };
+}
+
+/** A setting that is one of a few words. */
+function pickName<N extends string>(setting: string, name: N, names: readonly N[]): N {
+  if (names.includes(name)) return name;
+  throw new GraftError('usage', `The setting ${setting} is "${name}".`, `It has to be one of: ${names.join(', ')}.`);
 }

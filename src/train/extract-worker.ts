@@ -1,4 +1,4 @@
-// A thread that extracts features: decodes a photo, renders the wanted views and runs the backbone on each.
+// A thread that extracts: decodes a photo, renders the wanted views, runs a frozen graph on each and gives its outputs back.
 import { createHash } from 'node:crypto';
 import { GraftError } from '../base/errors.ts';
 import { makeRng } from '../base/rng.ts';
@@ -11,8 +11,10 @@ import { readPhoto } from '../image/read-photo.ts';
 
 /** What a thread opens. */
 export interface ExtractSetup {
-  /** ONNX file: `image` [N, size, size, 3] uint8 in, `features` [N, width] out. */
-  readonly backbone: Uint8Array;
+  /** ONNX file with the input `image` [N, size, size, 3] uint8; without one, the pixels themselves are given back. */
+  readonly graph: Uint8Array | undefined;
+  /** Outputs of the graph that are wanted. */
+  readonly outputs: readonly string[];
   readonly preprocess: Preprocess;
   readonly augmentation: Augmentation;
 }
@@ -24,12 +26,13 @@ export interface ExtractQuestion {
   readonly views: readonly number[];
 }
 
-/** Features per view, or why the photo could not be read. */
-export type ExtractAnswer = { readonly features: readonly Float32Array[] } | { readonly reason: string };
+/** Per view the bytes of the wanted outputs side by side; or why the photo could not be read. */
+export type ExtractAnswer = { readonly records: readonly Uint8Array[] } | { readonly reason: string };
 
 // One thread and one view at a time: the views then stay in a core's own cache (0.95 ms against 1.2 ms in batches of 8).
-serve<ExtractSetup, ExtractQuestion, ExtractAnswer>(async ({ backbone, preprocess, augmentation }) => {
-  const session = await openSession(backbone, { threads: 1 });
+serve<ExtractSetup, ExtractQuestion, ExtractAnswer>(async setup => {
+  const { graph, outputs, preprocess, augmentation } = setup;
+  const session = graph && (await openSession(graph, { threads: 1 }));
   const { size } = preprocess;
   return async ({ file, sha256, views }) => {
     let photo: Uint8Array;
@@ -44,12 +47,27 @@ serve<ExtractSetup, ExtractQuestion, ExtractAnswer>(async ({ backbone, preproces
     }
     // Not shared between photos: the next one may be decoded while this one runs.
     const view = new Uint8Array(size * size * 3);
-    const features: Float32Array[] = [];
+    const records: Uint8Array[] = [];
     for (const number of views) {
       if (number > 0) renderView(photo, size, sampleView(augmentation, size, makeRng(0, sha256, number)), view);
-      const image = { dtype: 'uint8', shape: [1, size, size, 3], data: number > 0 ? view : photo } as const;
-      features.push((await session.run({ image })).features!.data as Float32Array);
+      const pixels = number > 0 ? view : photo;
+      if (session) {
+        const results = await session.run({ image: { dtype: 'uint8', shape: [1, size, size, 3], data: pixels } });
+        records.push(joinBytes(outputs.map(name => results[name]!.data as Float32Array | Uint16Array)));
+      } else {
+        records.push(pixels.slice());
+      }
     }
-    return { features };
+    return { records };
   };
 });
+
+function joinBytes(arrays: readonly (Float32Array | Uint16Array)[]): Uint8Array {
+  const joined = new Uint8Array(arrays.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  let at = 0;
+  for (const { buffer, byteOffset, byteLength } of arrays) {
+    joined.set(new Uint8Array(buffer, byteOffset, byteLength), at);
+    at += byteLength;
+  }
+  return joined;
+}

@@ -1,11 +1,10 @@
-// Feature extraction: the frozen backbone runs once per photo and view; what is in the cache is not computed again.
+// Extraction: a frozen graph runs once per photo and view; what is in the cache is not computed again.
 import type { Steps } from '../base/events.ts';
 import { mapInWorkers } from '../base/worker-pool.ts';
 import type { Augmentation } from '../image/augment.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import type { ExtractAnswer, ExtractQuestion, ExtractSetup } from './extract-worker.ts';
-import type { FeatureCache } from './feature-cache.ts';
-import { recordKey } from './record-cache.ts';
+import { type RecordCache, recordKey } from './record-cache.ts';
 
 /** A photo to extract: its file, its content and how many augmented views it wants beside the plain one. */
 export interface ExtractPhoto {
@@ -16,13 +15,18 @@ export interface ExtractPhoto {
 
 /** What extraction reads. */
 export interface ExtractOptions {
+  /** What the progress is called. */
+  readonly stage: string;
   readonly photos: readonly ExtractPhoto[];
-  readonly cache: FeatureCache;
-  /** Gives the backbone as an ONNX file: `image` uint8 in, `features` out. Called only if needed. */
-  readonly makeBackbone: () => Uint8Array;
+  /** Cache of records that hold the outputs side by side. */
+  readonly cache: Pick<RecordCache, 'has' | 'add'>;
+  /** Gives the frozen graph as an ONNX file with the input `image`. Called only if needed; without it, pixels are kept. */
+  readonly makeGraph?: () => Uint8Array;
+  /** Outputs of the graph that are kept. */
+  readonly outputs: readonly string[];
   readonly preprocess: Preprocess;
   readonly augmentation: Augmentation;
-  /** Threads that decode, render and run the backbone. */
+  /** Threads that decode, render and run the graph. */
   readonly workers: number;
 }
 
@@ -39,15 +43,15 @@ export interface Extraction {
 const FEATURE_VERSION = 1;
 
 /**
- * Key of view `view` of a photo; 0 is the plain photo. A view depends on the photo's content and on the augmentation, not
+ * Key of what a frozen graph, or none, makes of view `view` of a photo; 0 is the plain photo. A view depends on the photo's content and on the augmentation, not
  * on the run's seed, so that runs share views.
  */
 export function viewKey(sha256: string, view: number, preprocess: Preprocess, augmentation: Augmentation): string {
   return recordKey(FEATURE_VERSION, sha256, view, preprocess, view === 0 ? null : augmentation);
 }
 
-/** Fills the cache with the features of all views of all photos. */
-export async function* extractFeatures(options: ExtractOptions): Steps<Extraction> {
+/** Fills the cache with the records of all views of all photos. */
+export async function* extractViews(options: ExtractOptions): Steps<Extraction> {
   const { cache, photos, preprocess, augmentation } = options;
   const keyOf = (sha256: string, view: number) => viewKey(sha256, view, preprocess, augmentation);
   const questions: ExtractQuestion[] = [];
@@ -59,12 +63,14 @@ export async function* extractFeatures(options: ExtractOptions): Steps<Extractio
     if (missing.length > 0) questions.push({ file, sha256, views: missing });
   }
   let done = photos.length - questions.length;
-  const progress = () => ({ type: 'progress', stage: 'features', done, total: photos.length, unit: 'photos' }) as const;
+  const progress = () =>
+    ({ type: 'progress', stage: options.stage, done, total: photos.length, unit: 'photos' }) as const;
   yield progress();
   let computed = 0;
   const failed: { file: string; reason: string }[] = [];
   if (questions.length > 0) {
-    const setup: ExtractSetup = { backbone: options.makeBackbone(), preprocess, augmentation };
+    const graph = options.makeGraph?.();
+    const setup: ExtractSetup = { graph, outputs: options.outputs, preprocess, augmentation };
     const module = new URL('./extract-worker.ts', import.meta.url);
     const answers = mapInWorkers<ExtractSetup, ExtractQuestion, ExtractAnswer>(
       module,
@@ -77,7 +83,7 @@ export async function* extractFeatures(options: ExtractOptions): Steps<Extractio
       if ('reason' in answer) {
         failed.push({ file, reason: answer.reason });
       } else {
-        for (const [i, view] of views.entries()) await cache.add(keyOf(sha256, view), answer.features[i]!);
+        for (const [i, view] of views.entries()) await cache.add(keyOf(sha256, view), answer.records[i]!);
         computed += views.length;
       }
       done++;

@@ -1,5 +1,5 @@
 // Features on disk: rows of float32 in a record cache, one folder per backbone.
-import { openRecordCache } from './record-cache.ts';
+import { openRecordCache, type RecordCache } from './record-cache.ts';
 
 /** An open cache of rows. */
 export interface FeatureCache {
@@ -8,6 +8,8 @@ export interface FeatureCache {
   has(key: string): boolean;
   /** Adds a row; it is on its way to the disk when the promise resolves. Adding a known key does nothing. */
   add(key: string, features: Float32Array): Promise<void>;
+  /** The same rows as bytes. */
+  readonly records: RecordCache;
   /** Reads a row into `out` at `offset`. Throws when the key is unknown. */
   read(key: string, out: Float32Array, offset: number): void;
   /** Makes the added rows permanent and closes the files. */
@@ -22,6 +24,7 @@ export async function openFeatureCache(folder: string, width: number): Promise<F
   const cache = await openRecordCache({ folder, suffix: 'features', bytes: width * 4 });
   return {
     width,
+    records: cache,
     has: cache.has,
     add: (key, features) => cache.add(key, new Uint8Array(features.buffer, features.byteOffset, features.byteLength)),
     read: (key, out, offset) => cache.read(key, new Uint8Array(out.buffer, out.byteOffset + offset * 4, width * 4)),

@@ -82,6 +82,8 @@ export interface FineTuneState {
   readonly lossSum: number;
   readonly correct: number;
   readonly records: readonly EpochRecord[];
+  /** The validation photos before the first step. */
+  readonly start: Omit<BestEpoch, 'epoch'>;
   readonly best: BestEpoch;
   /** Steps of the optimiser and its vectors. */
   readonly steps: number;
@@ -143,8 +145,9 @@ export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
     state = job.resume;
     optimiser.restore(state.vectors, state.steps);
   } else {
-    const best = { epoch: 0, ...(await evaluate()) };
-    const begin = { epoch: 1, step: 0, lossSum: 0, correct: 0, records: [], steps: 0 };
+    const start = await evaluate();
+    const best = { epoch: 0, ...start };
+    const begin = { start, epoch: 1, step: 0, lossSum: 0, correct: 0, records: [], steps: 0 };
     state = { ...begin, best, vectors: optimiser.state(), bestParameters: kept() };
     await job.save(state, true);
   }

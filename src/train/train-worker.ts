@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { GraftError } from '../base/errors.ts';
 import { makeRng } from '../base/rng.ts';
 import { serve } from '../base/worker-pool.ts';
+import type { Device } from '../engine/device.ts';
 import { openSession, type Session } from '../engine/session.ts';
 import { type Augmentation, renderView, sampleView } from '../image/augment.ts';
 import { decodePhoto } from '../image/decode.ts';
@@ -45,6 +46,7 @@ export interface TrainSetup {
   /** One vector of gradients per part of a batch. */
   readonly gradients: SharedArrayBuffer;
   readonly source: TrainSource;
+  readonly device: Device;
 }
 
 /** A photo as the trainer wants it this time. */
@@ -91,9 +93,9 @@ export interface TrainAnswer {
 const nothing: TrainAnswer = { loss: 0, logits: new Float32Array() };
 
 serve<TrainSetup, TrainQuestion, TrainAnswer>(async setup => {
-  const { batch, classes, length, spans, source } = setup;
+  const { batch, classes, length, spans, source, device } = setup;
   const places = openPlaces();
-  const training = await openSession(setup.training, { threads: 1 });
+  const training = await openSession(setup.training, { threads: 1, device });
   let evaluation: Promise<Session> | undefined;
   const shared = new Float32Array(setup.parameters);
   const sums = new Float32Array(setup.gradients);
@@ -131,7 +133,7 @@ serve<TrainSetup, TrainQuestion, TrainAnswer>(async setup => {
     }
     if (question.kind === 'evaluate') {
       load(question.average, question.version);
-      evaluation ??= openSession(setup.evaluation, { threads: 1 });
+      evaluation ??= openSession(setup.evaluation, { threads: 1, device });
       await (await evaluation).run({ ...current.tensors, ...parameters }, { logits });
       return { loss: 0, logits: logits.data.slice(0, samples.length * classes) };
     }

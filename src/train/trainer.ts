@@ -4,6 +4,7 @@ import { liftConstants } from '../autodiff/lift-constants.ts';
 import type { CrossEntropyOptions } from '../autodiff/losses.ts';
 import { startPool, type WorkerPool } from '../base/worker-pool.ts';
 import { blockChannels } from '../engine/block-channels.ts';
+import type { Device } from '../engine/device.ts';
 import { measureChannelBlock } from '../engine/measure-channel-block.ts';
 import type { Graph } from '../onnx/graph.ts';
 import { writeOnnx } from '../onnx/write.ts';
@@ -34,10 +35,11 @@ export interface TrainerOptions {
   /** Largest batch of a step. */
   readonly batch: number;
   readonly workers: number;
+  readonly device: Device;
   /** Rates, decays and the rest; `rates` and `decays` are given per parameter by name. */
   readonly optimiser: Pick<OptimiserOptions, 'name' | 'clipNorm' | 'averageDecay'>;
   readonly rateOf: (parameter: string) => number;
-  readonly decayOf: (parameter: string) => number;
+  readonly decayOf: (parameter: string, shape: readonly number[]) => number;
 }
 
 /** A photo with its target probabilities. */
@@ -72,7 +74,7 @@ export interface Trainer {
 
 /** Builds the graphs and starts the threads. */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { model, parameters, classes, source, batch } = options;
+  const { model, parameters, classes, source, batch, device } = options;
   const spans: ParameterSpan[] = [];
   let length = 0;
   for (const name of parameters) {
@@ -80,9 +82,9 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     spans.push({ name, shape, start: length });
     length += sizeOf(shape);
   }
-  const flat = (value: (name: string) => number) => {
+  const flat = (value: (name: string, shape: readonly number[]) => number) => {
     const values = new Float32Array(length);
-    for (const { name, shape, start } of spans) values.fill(value(name), start, start + sizeOf(shape));
+    for (const { name, shape, start } of spans) values.fill(value(name, shape), start, start + sizeOf(shape));
     return values;
   };
   const start = new Float32Array(length);
@@ -99,10 +101,12 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     parameters: shared,
     gradients: slots,
     source,
+    device,
   };
   const pool: WorkerPool<TrainSetup, TrainQuestion, TrainAnswer> = startPool(
     new URL('./train-worker.ts', import.meta.url),
-    options.workers,
+    // A graphics card is fed by one thread.
+    device === 'cpu' ? options.workers : 1,
   );
   pool.equip(setup);
   const optimiser = await openOptimiser(
@@ -191,8 +195,8 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
 }
 
 /** The training graph, and the graph that only classifies. */
-async function buildGraphs({ model, parameters, loss }: TrainerOptions) {
-  const channelBlock = await measureChannelBlock();
+async function buildGraphs({ model, parameters, loss, device }: TrainerOptions) {
+  const channelBlock = device === 'cpu' ? await measureChannelBlock() : undefined;
   const training = buildTrainingGraph({ model, parameters, batch: PART, loss, channelBlock });
   const lifted = liftConstants(model, parameters);
   const forward = channelBlock

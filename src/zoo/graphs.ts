@@ -66,6 +66,12 @@ export function trainedParameters(card: BackboneCard, parameters: Parameters, tr
   return names;
 }
 
+/** Stage that a trained parameter belongs to; undefined for the head. */
+export function stageOfParameter(name: string): number | undefined {
+  const match = /^features\.(\d+)\./.exec(name);
+  return match ? Number(match[1]) : undefined;
+}
+
 /** Shape of what stage `cut - 1` gives, without the photos: [channels, height, width]. */
 export function cutShape(card: BackboneCard, cut: number): [number, number, number] {
   const side = card.preprocess.size / stageStrides(card.architecture)[cut - 1]!;

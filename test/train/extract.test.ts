@@ -8,7 +8,7 @@ import { drawLeafPhoto } from '../../src/demo/draw-leaf-photo.ts';
 import { defaultAugmentation } from '../../src/image/augment.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
 import { cacheFolder } from '../../src/project/cache-folder.ts';
-import { type ExtractPhoto, extractFeatures, viewKey } from '../../src/train/extract.ts';
+import { type ExtractPhoto, extractViews, viewKey } from '../../src/train/extract.ts';
 import { openFeatureCache } from '../../src/train/feature-cache.ts';
 import { findCard } from '../../src/zoo/cards.ts';
 import { buildFeatureGraph, featureWidth } from '../../src/zoo/graphs.ts';
@@ -22,7 +22,7 @@ const width = featureWidth(card);
 test('features do not depend on the number of threads; a photo that is none is named', async t => {
   const folder = await temporaryFolder(t);
   const { parameters } = await drain(loadWeights(card, cacheFolder()));
-  const makeBackbone = () => writeOnnx(buildFeatureGraph(card, parameters));
+  const makeGraph = () => writeOnnx(buildFeatureGraph(card, parameters));
   const photos = await Promise.all(
     [0, 1, 2, 3, 4].map(async index => {
       const file = join(folder, `${index}.jpg`);
@@ -36,8 +36,9 @@ test('features do not depend on the number of threads; a photo that is none is n
   const brokenHash = createHash('sha256').update('no photo').digest('hex');
   const extract = async (name: string, workers: number, list: ExtractPhoto[]) => {
     const cache = await openFeatureCache(join(folder, name), width);
-    const options = { cache, makeBackbone, preprocess, augmentation: defaultAugmentation, workers };
-    const result = await drain(extractFeatures({ ...options, photos: list }));
+    const common = { stage: 'features', outputs: ['features'], cache: cache.records, makeGraph };
+    const options = { ...common, preprocess, augmentation: defaultAugmentation, workers };
+    const result = await drain(extractViews({ ...options, photos: list }));
     const rows = photos.flatMap(({ sha256 }) =>
       [0, 1, 2, 3].map(view => {
         const out = new Float32Array(width);

@@ -1,0 +1,21 @@
+// What a run was told and what it was made with: args.json, from which it can be repeated and resumed.
+import { resolve } from 'node:path';
+import { describeMachine } from './machine.ts';
+import type { Provenance } from './provenance.ts';
+import type { TrainOptions, TrainSettings } from './train-options.ts';
+
+/** The content of args.json. `options` are what the caller said, `settings` what was really used. */
+export function describeRun(options: TrainOptions, settings: TrainSettings, model: Provenance): unknown {
+  const { card, preprocess: _, ...rest } = settings;
+  const { resume: __, ...said } = options;
+  const { title, paper } = card;
+  // The card's licence and origin are not those of a file that the user brought.
+  const weights = settings.weights === undefined ? card.weights : { file: settings.weights, sha256: model.weights };
+  return {
+    model,
+    options: { ...said, data: resolve(settings.data) },
+    settings: { ...rest, data: resolve(settings.data) },
+    backbone: { title, paper, weights },
+    ...describeMachine(),
+  };
+}

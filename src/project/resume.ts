@@ -1,0 +1,99 @@
+// Resuming: a run that was cut off goes on with the settings that it was started with.
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { explainSystemError, GraftError } from '../base/errors.ts';
+import { runFiles } from './run-folder.ts';
+import { resolveTrainOptions, type TrainingJob, type TrainOptions, type TrainSettings } from './train-options.ts';
+
+/** Settings that may change without changing what is trained. */
+const free: ReadonlySet<keyof TrainOptions> = new Set(['resume', 'workers', 'threads', 'saveEvery', 'tensorboard']);
+
+/** Settings that only say where a run goes, or that hold what others say already. */
+const places: ReadonlySet<string> = new Set(['project', 'name', 'existOk', 'manifest', 'validationFraction']);
+
+/**
+ * The job that goes on with the run in `options.resume`.
+ * @throws GraftError `bad-run` when there is nothing to go on with, `usage` that lists the settings that were changed.
+ */
+export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
+  const folder = options.resume!;
+  const started = await readOptions(folder);
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as TrainOptions;
+  const settings = resolveTrainOptions({ ...started, ...pick(given, name => free.has(name)) });
+  const wanted = resolveTrainOptions({ ...started, ...given });
+  const changed = compareSettings(settings, wanted);
+  if (changed.length > 0) {
+    throw new GraftError(
+      'usage',
+      `${folder} was started with other settings:${changed.map(line => `\n  ${line}`).join('')}`,
+      'Leave these out to go on with the run, or leave --resume out to train anew.',
+    );
+  }
+  const manifest = join(folder, runFiles.manifest);
+  const hasManifest = await stat(manifest).then(
+    () => true,
+    () => false,
+  );
+  const { manifest: _, validationFraction: __, ...rest } = settings;
+  const same = hasManifest ? { ...rest, manifest, validationFraction: undefined } : settings;
+  return { options: started, settings: same, folder };
+}
+
+/** The options that the run was started with. */
+async function readOptions(folder: string): Promise<TrainOptions> {
+  const finished = await stat(join(folder, runFiles.metrics)).then(
+    () => true,
+    () => false,
+  );
+  if (finished) {
+    throw new GraftError(
+      'bad-run',
+      `The run ${folder} is finished: there is nothing to go on with.`,
+      'Leave --resume out to train anew.',
+    );
+  }
+  const file = join(folder, runFiles.args);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainSystemError(error, file);
+    throw new GraftError(
+      'bad-run',
+      `${folder} is not a run that could go on: it has no ${runFiles.args}.`,
+      'Name the folder of a run that was cut off after its features were computed, or train anew.',
+    );
+  }
+  const { options } = parse(text);
+  if (typeof options?.data !== 'string') {
+    throw new GraftError(
+      'bad-run',
+      `${file} does not say how the run was started.`,
+      'This version of graft did not start it: train anew.',
+    );
+  }
+  return options;
+}
+
+function parse(text: string): { readonly options?: TrainOptions } {
+  try {
+    return (JSON.parse(text) as { options?: TrainOptions } | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+const pick = <T extends object>(value: T, wanted: (name: keyof T) => boolean): Partial<T> =>
+  Object.fromEntries(Object.entries(value).filter(([name]) => wanted(name as keyof T))) as Partial<T>;
+
+/** "head.lr: 0.003 then, 0.1 now" for every setting that differs. */
+function compareSettings(then: TrainSettings, now: TrainSettings): string[] {
+  const flatten = (value: unknown, path: string): [string, string][] =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.entries(value).flatMap(([name, inner]) => flatten(inner, path ? `${path}.${name}` : name))
+      : [[path, JSON.stringify(value) ?? 'not set']];
+  const before = new Map(flatten(then, ''));
+  return flatten(now, '')
+    .filter(([path, value]) => !places.has(path) && !path.startsWith('card.') && before.get(path) !== value)
+    .map(([path, value]) => `${path}: ${before.get(path) ?? 'not set'} then, ${value} now`);
+}

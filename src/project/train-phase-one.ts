@@ -1,0 +1,78 @@
+// Phase one: features of the frozen backbone from the cache, and a head trained on them.
+import { join, resolve } from 'node:path';
+import type { Steps } from '../base/events.ts';
+import type { Manifest } from '../dataset/manifest.ts';
+import { writeOnnx } from '../onnx/write.ts';
+import { extractViews, viewKey } from '../train/extract.ts';
+import { type FeatureCache, openFeatureCache } from '../train/feature-cache.ts';
+import type { FeatureSet } from '../train/feature-set.ts';
+import { type TrainedHead, trainHead } from '../train/head.ts';
+import { recordKey } from '../train/record-cache.ts';
+import { buildFeatureGraph, featureWidth } from '../zoo/graphs.ts';
+import type { Weights } from '../zoo/load-weights.ts';
+import { dropUnreadable } from './train-dataset.ts';
+import type { TrainSettings } from './train-options.ts';
+
+/** Features of this run's photos, and how many views were computed. */
+export interface Features {
+  readonly manifest: Manifest;
+  readonly cache: FeatureCache;
+  readonly counts: { readonly computed: number; readonly cached: number };
+}
+
+/** Name of the folder, in the parts of the cache, of what this backbone makes with these weights. */
+export function backboneFolder({ card }: TrainSettings, weights: Weights): string {
+  return `${card.name}-${recordKey(weights.sha256, card.name, card.architecture).slice(0, 16)}`;
+}
+
+/** Opens the feature cache and computes what it lacks; photos that cannot be decoded after all leave the manifest. */
+export async function* openFeatures(
+  settings: TrainSettings,
+  scanned: Manifest,
+  weights: Weights,
+  cacheFolder: string,
+): Steps<Features> {
+  const { card, preprocess, augmentation, workers } = settings;
+  const cache = await openFeatureCache(
+    join(cacheFolder, 'features', backboneFolder(settings, weights)),
+    featureWidth(card),
+  );
+  try {
+    const photos = scanned.photos.filter(photo => photo.split !== 'test');
+    const { failed, ...counts } = yield* extractViews({
+      stage: 'features',
+      photos: photos.map(photo => ({
+        file: resolve(settings.data, photo.path),
+        sha256: photo.sha256,
+        views: photo.split === 'train' ? settings.views : 0,
+      })),
+      cache: cache.records,
+      makeGraph: () => writeOnnx(buildFeatureGraph({ ...card, preprocess }, weights.parameters)),
+      outputs: ['features'],
+      preprocess,
+      augmentation,
+      workers,
+    });
+    return { manifest: yield* dropUnreadable(scanned, settings.data, failed), cache, counts };
+  } catch (error) {
+    await cache.close();
+    throw error;
+  }
+}
+
+/** Trains the head on the features of the manifest's train photos, watching its validation photos. */
+export async function* trainOnFeatures(settings: TrainSettings, { manifest, cache }: Features): Steps<TrainedHead> {
+  const featureSet = (split: string, views: number): FeatureSet => {
+    const photos = manifest.photos.filter(photo => photo.split === split);
+    const keys = photos.map(photo =>
+      Array.from({ length: views }, (_, view) =>
+        viewKey(photo.sha256, view, settings.preprocess, settings.augmentation),
+      ),
+    );
+    const labels = photos.map(photo => manifest.classes.indexOf(photo.class));
+    const read: FeatureSet['read'] = (photo, view, out, offset) => cache.read(keys[photo]![view]!, out, offset);
+    return { width: cache.width, labels, views, read };
+  };
+  const [train, validation] = [featureSet('train', settings.views + 1), featureSet('validation', 1)];
+  return yield* trainHead(train, validation, manifest.classes.length, settings.head);
+}

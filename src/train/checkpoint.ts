@@ -1,0 +1,201 @@
+// Checkpoints of fine-tuning on disk: weights/last.safetensors holds everything that training needs to go on exactly,
+// weights/best.safetensors the parameters of the best epoch, weights/head.safetensors the head that it started from.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { explainSystemError, GraftError } from '../base/errors.ts';
+import { writeWhole } from '../base/files.ts';
+import { readSafetensors, writeSafetensors } from '../tensor/safetensors.ts';
+import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
+import type { FineTuneState } from './fine-tune.ts';
+import type { EpochRecord, HeadWeights, Scaling } from './head.ts';
+import type { ParameterSpan } from './train-worker.ts';
+
+/** Files inside the folder of a run's weights. */
+export const checkpointFiles = {
+  last: 'last.safetensors',
+  best: 'best.safetensors',
+  head: 'head.safetensors',
+} as const;
+
+/** Grows when a checkpoint means something else than before. */
+const FORMAT = 1;
+
+/** What a checkpoint belongs to, by name: it is of use only where all of this is the same. */
+export type CheckpointIdentity = Readonly<Record<string, unknown>>;
+
+/** The head of phase one, on standardised features, with its history. */
+export interface HeadCheckpoint {
+  readonly weights: HeadWeights;
+  readonly scaling: Scaling;
+  readonly records: readonly EpochRecord[];
+  readonly bestEpoch: number;
+}
+
+/** The small part of a state, as it stands in the file's metadata. */
+type Position = Omit<FineTuneState, 'vectors' | 'bestParameters'>;
+
+/** Key of the JSON text among a file's metadata. */
+const KEY = 'graft';
+
+function encode(identity: CheckpointIdentity, content: unknown): Record<string, string> {
+  return { format: 'pt', [KEY]: JSON.stringify({ format: FORMAT, identity, content }) };
+}
+
+/**
+ * Writes a state. The best parameters go first: if the second file is not written, the first one belongs to an epoch that
+ * training will come to again.
+ * @throws GraftError `disk-full` or `no-access`; the files before survive.
+ */
+export async function saveCheckpoint(
+  folder: string,
+  spans: readonly ParameterSpan[],
+  identity: CheckpointIdentity,
+  state: FineTuneState,
+  improved: boolean,
+): Promise<void> {
+  const { vectors, bestParameters, ...position } = state;
+  if (improved) {
+    const tensors = new Map(spans.map(span => [span.name, pick(bestParameters, span)]));
+    await writeWhole(join(folder, checkpointFiles.best), writeSafetensors(tensors, encode(identity, position.best)));
+  }
+  const tensors = new Map<string, Tensor>();
+  for (const [vector, values] of Object.entries(vectors)) {
+    for (const span of spans) tensors.set(`${vector}/${span.name}`, pick(values, span));
+  }
+  await writeWhole(join(folder, checkpointFiles.last), writeSafetensors(tensors, encode(identity, position)));
+}
+
+/**
+ * Reads the last state; undefined when there is none.
+ * @throws GraftError `bad-checkpoint` when it is damaged, or does not belong to what is trained now.
+ */
+export async function loadCheckpoint(
+  folder: string,
+  spans: readonly ParameterSpan[],
+  identity: CheckpointIdentity,
+): Promise<FineTuneState | undefined> {
+  const last = await readCheckpoint<Position>(join(folder, checkpointFiles.last), identity);
+  if (!last) return undefined;
+  const bestFile = join(folder, checkpointFiles.best);
+  const best = await readCheckpoint<unknown>(bestFile, identity);
+  if (!best) throw damaged(bestFile, 'it is missing');
+  const vectors: Record<string, Float32Array> = {};
+  for (const key of last.tensors.keys()) {
+    const vector = key.slice(0, key.indexOf('/'));
+    vectors[vector] ??= gather(last.tensors, spans, `${vector}/`, join(folder, checkpointFiles.last));
+  }
+  return { ...last.content, vectors, bestParameters: gather(best.tensors, spans, '', bestFile) };
+}
+
+/** Writes the head of phase one. */
+export async function saveHead(folder: string, identity: CheckpointIdentity, head: HeadCheckpoint): Promise<void> {
+  const { weights, scaling, records, bestEpoch } = head;
+  const [classes, width] = [weights.bias.length, scaling.mean.length];
+  const tensors = new Map<string, Tensor>([
+    ['weight', float32([classes, width], weights.weight)],
+    ['bias', float32([classes], weights.bias)],
+    ['mean', float32([width], scaling.mean)],
+    ['inverse', float32([width], scaling.inverse)],
+  ]);
+  const metadata = encode(identity, { records, bestEpoch });
+  await writeWhole(join(folder, checkpointFiles.head), writeSafetensors(tensors, metadata));
+}
+
+/** Reads the head of phase one; undefined when there is none. Throws GraftError `bad-checkpoint`. */
+export async function loadHead(folder: string, identity: CheckpointIdentity): Promise<HeadCheckpoint | undefined> {
+  const file = join(folder, checkpointFiles.head);
+  const read = await readCheckpoint<Pick<HeadCheckpoint, 'records' | 'bestEpoch'>>(file, identity);
+  if (!read) return undefined;
+  const values = (name: string) => {
+    const tensor = read.tensors.get(name);
+    if (tensor?.dtype !== 'float32') throw damaged(file, `it has no tensor ${name}`);
+    return tensor.data;
+  };
+  const weights = { weight: values('weight'), bias: values('bias') };
+  return { weights, scaling: { mean: values('mean'), inverse: values('inverse') }, ...read.content };
+}
+
+/** Tensors and content of a checkpoint, once it is sure that it belongs here. */
+async function readCheckpoint<T>(
+  file: string,
+  identity: CheckpointIdentity,
+): Promise<{ tensors: ReadonlyMap<string, Tensor>; content: T } | undefined> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw explainSystemError(error, file);
+  }
+  const { tensors, metadata } = parse(bytes, file);
+  const described = parseDescription(metadata[KEY], file);
+  const other = Object.keys({ ...identity, ...described.identity }).filter(
+    name => JSON.stringify(identity[name]) !== JSON.stringify(described.identity[name]),
+  );
+  if (other.length > 0) {
+    const lines = other.map(
+      name => `\n  ${name}: ${shorten(described.identity[name])} there, ${shorten(identity[name])} here`,
+    );
+    throw new GraftError(
+      'bad-checkpoint',
+      `${file} belongs to another training:${lines.join('')}`,
+      'Train anew without --resume, or put back what has changed.',
+    );
+  }
+  return { tensors, content: described.content as T };
+}
+
+function parse(bytes: Uint8Array, file: string) {
+  try {
+    return readSafetensors(bytes, file);
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    throw new GraftError('bad-checkpoint', error.message, 'Train anew without --resume.', error);
+  }
+}
+
+function parseDescription(
+  text: string | undefined,
+  file: string,
+): { readonly identity: CheckpointIdentity; readonly content: unknown } {
+  let value: { format?: unknown; identity?: CheckpointIdentity; content?: unknown } | null = null;
+  try {
+    value = JSON.parse(text ?? 'null');
+  } catch {
+    // Not ours.
+  }
+  if (value?.format !== FORMAT || typeof value.identity !== 'object' || value.identity === null || !value.content) {
+    throw damaged(file, 'this version of graft did not write it');
+  }
+  return { identity: value.identity, content: value.content };
+}
+
+function damaged(file: string, what: string): GraftError {
+  return new GraftError('bad-checkpoint', `${file} cannot be used: ${what}.`, 'Train anew without --resume.');
+}
+
+function shorten(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+const pick = (values: Float32Array, { shape, start }: ParameterSpan) =>
+  float32(shape, values.subarray(start, start + sizeOf(shape)));
+
+function gather(
+  tensors: ReadonlyMap<string, Tensor>,
+  spans: readonly ParameterSpan[],
+  prefix: string,
+  file: string,
+): Float32Array {
+  const last = spans.at(-1)!;
+  const values = new Float32Array(last.start + sizeOf(last.shape));
+  for (const { name, shape, start } of spans) {
+    const tensor = tensors.get(`${prefix}${name}`);
+    if (tensor?.dtype !== 'float32' || tensor.shape.join() !== shape.join()) {
+      throw damaged(file, `it has no tensor ${prefix}${name} of [${shape.join(', ')}]`);
+    }
+    values.set(tensor.data, start);
+  }
+  return values;
+}
