@@ -30,8 +30,8 @@ interface Parts {
 function partsOf(g: Emitter, x: string, attributes: ConvAttributes): Parts | undefined {
   const channels = g.shapeOf(x)[1]!;
   if (isPointwise(attributes)) return { input: pointwiseInput, filter: pointwiseFilter };
-  if (attributes.group === channels) return { input: depthwiseInput, filter: depthwiseFilter };
   if (attributes.group === 1 && channels < blockOf(g)) return { input: noInput, filter: firstFilter };
+  if (attributes.group === channels) return { input: depthwiseInput, filter: depthwiseFilter };
   return undefined;
 }
 
@@ -85,28 +85,21 @@ function depthwiseInput(g: Emitter, x: string, w: string, dy: string, attributes
   const flipped = flip(g, g.reshape(w, [channels / block, kh, kw, block]), [1, 2]);
   const [, , rows, columns] = g.shapeOf(dy) as Four;
   const wide = spread(g, g.reshape(dy, [n, channels / block, rows, columns, block]), [2, 3], strides);
-  const size = [rows * strides[0], columns * strides[1]] as const;
-  const before = [0, 1].map(axis => (kernel_shape[axis]! - 1) * dilations[axis]! - pads[axis]!) as [number, number];
-  // The spread map may end before or after the input does.
-  const after = [height, width].map((dim, axis) => {
-    const reach = (kernel_shape[axis]! - 1) * dilations[axis]!;
-    return dim - size[axis]! + reach - before[axis]!;
-  }) as [number, number];
-  const cut = after.some(count => count < 0)
-    ? slice(g, wide, [2, 3], [0, 0], [size[0] + Math.min(0, after[0]), size[1] + Math.min(0, after[1])])
-    : wide;
+  const before = (axis: 0 | 1) => (kernel_shape[axis] - 1) * dilations[axis] - pads[axis];
+  const behind = (axis: 0 | 1, from: number, to: number) => to - from * strides[axis] + pads[axis];
+  const sides = [before(0), before(1), behind(0, rows, height), behind(1, columns, width)] as const;
+  // Padding below zero cuts off, which a convolution does not do itself.
+  const [top, left, bottom, right] = sides.map(count => Math.min(0, count)) as Four;
+  const cut = pad(g, wide, [0, 0, top, left, 0], [0, 0, bottom, right, 0]);
   const [, , cutRows, cutColumns] = g.shapeOf(cut) as Four;
-  return g.emit(
-    'nchwc.Conv',
-    [g.reshape(cut, [n, channels, cutRows!, cutColumns!]), g.reshape(flipped, g.shapeOf(w))],
-    {
-      kernel_shape,
-      strides: [1, 1],
-      pads: [...before, Math.max(0, after[0]), Math.max(0, after[1])] as const,
-      dilations,
-      group,
-    },
-  );
+  const image = g.reshape(cut, [n, channels, cutRows, cutColumns]);
+  return g.emit('nchwc.Conv', [image, g.reshape(flipped, g.shapeOf(w))], {
+    kernel_shape,
+    strides: [1, 1],
+    pads: sides.map(count => Math.max(0, count)) as Four,
+    dilations,
+    group,
+  });
 }
 
 /**

@@ -2,7 +2,7 @@
 // where weights are constant; in training they change at every step, so we do it for the part of a graph that is trained.
 //
 // A blocked value stands for one of shape [N, C, H, W] and has the shape [N, C / b, H, W, b], with C filled up to whole
-// blocks. What is in the filling does not matter: weights that meet it are zero.
+// blocks. What is in the filling does not matter as long as it is finite: weights that meet it are zero.
 import { type Emitter, startEmitter } from '../onnx/emitter.ts';
 import type { Graph, Node } from '../onnx/graph.ts';
 import type { ConvAttributes, SupportedOp } from '../onnx/ops.ts';
@@ -10,7 +10,10 @@ import type { Shape } from '../onnx/shapes.ts';
 
 type Four = readonly [number, number, number, number];
 
-/** Ops of one input that mean the same in any layout; further inputs are constants. */
+/**
+ * Ops of one input that mean the same in any layout; further inputs are constants. Sqrt is not one of them: its slope at the
+ * zeros of the filling is infinite.
+ */
 const unary: ReadonlySet<SupportedOp> = new Set([
   'Relu',
   'HardSwish',
@@ -21,12 +24,11 @@ const unary: ReadonlySet<SupportedOp> = new Set([
   'Abs',
   'Neg',
   'Exp',
-  'Sqrt',
   'microsoft.Gelu',
   'Erf',
 ]);
-/** Ops of two inputs that mean the same in any layout. */
-const binary: ReadonlySet<SupportedOp> = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min']);
+/** Ops of two inputs that mean the same in any layout. Div would divide zeros of the filling by zeros. */
+const binary: ReadonlySet<SupportedOp> = new Set(['Add', 'Sub', 'Mul', 'Max', 'Min']);
 
 /**
  * The same graph with blocked convolutions wherever something depends on `trained`.
@@ -47,7 +49,8 @@ export function blockChannels(
   const dependent = new Set(trained);
   const roundUp = (channels: number) => Math.ceil(channels / block) * block;
   const shapeOf = (value: string): Shape => shapes.get(value) ?? g.shapeOf(value);
-  const known = (value: string) => !blocked.has(value) || g.makerOf(value) !== undefined;
+  const given = new Set([...graph.inputs.map(({ name }) => name), ...graph.constants.keys()]);
+  const known = (value: string) => !blocked.has(value) || given.has(value) || g.makerOf(value) !== undefined;
 
   /** Fills an axis up with zeros. */
   const fill = (value: string, axis: number, size: number): string => {
