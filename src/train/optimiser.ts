@@ -97,7 +97,7 @@ export async function openOptimiser(options: OptimiserOptions, parameters: Float
       const scalars: Record<string, Tensor> = {
         rate: scalar(rate),
         clip: scalar(size > clipNorm ? clipNorm / size : 1),
-        // The average is worth nothing at first: it follows faster until it has seen 1 / (1 - d) steps.
+        // Early parameters are worth little: the average follows faster until 9 d / (1 - d) steps were taken.
         follow: scalar(1 - Math.min(averageDecay, taken / (taken + 9))),
       };
       if (name !== 'sgd') {

@@ -17,12 +17,13 @@ const schedules: Readonly<Record<ScheduleName, Schedule>> = {
   constant: warmed(() => 1),
   // Loshchilov and Hutter, arXiv:1608.03983, without restarts
   cosine: warmed(cosine),
-  // Smith and Topin, arXiv:1708.07120, with cosines: from 1/25 up over the first 30 %, then down to 1/250,000
+  // Smith and Topin, arXiv:1708.07120, as PyTorch's OneCycleLR: on cosines from 1/25 up to the peak, where 30 % of the steps
+  // end, and down to 1/250,000 in the last step
   'one-cycle'(step, steps) {
-    const rise = Math.max(1, Math.round(0.3 * steps));
+    const peak = 0.3 * steps - 1;
     const [start, end] = [1 / 25, 1 / 250_000];
-    if (step < rise) return 1 - (1 - start) * cosine(step / rise);
-    return end + (1 - end) * cosine((step - rise) / Math.max(1, steps - rise));
+    if (step <= peak) return 1 - (1 - start) * cosine(step / peak);
+    return end + (1 - end) * cosine((step - peak) / (steps - 1 - peak));
   },
 };
 
@@ -32,7 +33,8 @@ export const scheduleNames = Object.keys(schedules) as readonly ScheduleName[];
 /**
  * The learning rate at a step, as a share of the peak.
  * @param step from 0 to steps - 1.
- * @param warmup steps over which the rate rises from zero; the one-cycle schedule has its own rise and ignores it.
+ * @param warmup steps over which the rate rises evenly, from 1 / (warmup + 1); the one-cycle schedule has its own rise and
+ * ignores it.
  */
 export function rateAt(schedule: ScheduleName, step: number, steps: number, warmup: number): number {
   return schedules[schedule](step, steps, warmup);
