@@ -136,9 +136,20 @@ const trainOptions: readonly OptionRow[] = [
   { flag: 'saturation', kind: 'number', value: 'part', help: 'largest change of saturation (default: 0.2)' },
   { flag: 'greyscale', kind: 'number', value: 'p', help: 'probability of a view without colour (default: 0)' },
   workers,
-  ...runOptions,
-  json,
 ];
+
+/** Settings of training that say how it ends, or what is kept of it. */
+const notForFindLr = new Set([
+  'resume',
+  'fine-tune-epochs',
+  'fine-tune-lr',
+  'fine-tune-patience',
+  'schedule',
+  'warmup',
+  'average-decay',
+  'save-every',
+  'tensorboard',
+]);
 
 /** All commands, in the order of the help. */
 export const commands: readonly CommandRow[] = [
@@ -166,13 +177,25 @@ export const commands: readonly CommandRow[] = [
         optional: true,
       },
     ],
-    options: trainOptions,
+    options: [...trainOptions, ...runOptions, json],
     examples: [
       'graft train ./leaves',
       'graft train --resume runs/train',
       'graft train ./leaves --val 0.2 --seed 1 --name second-try',
     ],
     load: async () => (await import('./run-train.ts')).runTrain,
+  },
+  {
+    name: 'find-lr',
+    summary: 'try out which learning rate fine-tuning takes on these photos',
+    arguments: [{ name: 'data', help: 'folder with one folder of photos per class' }],
+    options: [
+      { flag: 'steps', kind: 'number', value: 'n', help: 'steps from the lowest to the highest rate (default: 100)' },
+      ...trainOptions.filter(({ flag }) => !notForFindLr.has(flag)),
+      json,
+    ],
+    examples: ['graft find-lr ./leaves'],
+    load: async () => (await import('./run-find-lr.ts')).runFindLr,
   },
   {
     name: 'val',

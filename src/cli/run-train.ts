@@ -8,13 +8,16 @@ import { runVerb } from './run-verb.ts';
 import { formatTable, percent, printJson } from './text.ts';
 
 export const runTrain: CommandCode = async (values, json) => {
-  const { noFlip, ...options } = values;
-  const verb = train({ ...options, ...(noFlip ? { flip: false } : {}) } as TrainOptions);
-  const result = await runVerb(verb);
+  const result = await runVerb(train(trainValues(values) as TrainOptions));
   if (json) printJson(result);
   else process.stdout.write(describeTrain(result));
   return 0;
 };
+
+/** Options as the library spells them: --no-flip is flip: false. */
+export function trainValues({ noFlip, ...options }: Readonly<Record<string, unknown>>): object {
+  return { ...options, ...(noFlip ? { flip: false } : {}) };
+}
 
 /** The end of a run, for a person. */
 export function describeTrain(result: TrainResult): string {

@@ -44,6 +44,7 @@ export const settingRanges = {
   clipNorm: real(1e-3, 1e9),
   averageDecay: real(0, 0.99999),
   cutViews: whole(0, 256),
+  steps: whole(10, 10_000),
   saveEvery: real(0, 1440),
   workers: whole(1, 64),
   threads: whole(1, 64),

@@ -12,14 +12,13 @@ import { loadWeights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { startClassifiers } from './classify-files.ts';
 import { startClock } from './clock.ts';
-import { describeRun } from './describe-run.ts';
+import { describeModel, describeRun } from './describe-run.ts';
 import { exportModel, type ProofFigures } from './export-model.ts';
-import { packageVersion } from './machine.ts';
 import type { Provenance } from './provenance.ts';
 import { writeResults } from './results.ts';
 import { resumeRun } from './resume.ts';
 import { dropEmptyRunFolder, makeRunFolder, runFiles } from './run-folder.ts';
-import { countPhotos, countValidation, hashDataset, readDataset } from './train-dataset.ts';
+import { countPhotos, countValidation, readDataset } from './train-dataset.ts';
 import { resolveTrainOptions, type TrainingJob, type TrainOptions } from './train-options.ts';
 import { type Features, openFeatures, trainOnFeatures } from './train-phase-one.ts';
 import { type FineTuned, fineTuneRun, identifyTraining, type PhaseTwoSettings } from './train-phase-two.ts';
@@ -96,15 +95,7 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
     if (job.folder === undefined) await rm(join(folder, runFiles.weights), { recursive: true, force: true });
     const features = yield* openFeatures(settings, scanned, weights, cache);
     const { manifest, counts } = features;
-    const provenance: Provenance = {
-      format: 1,
-      graft: packageVersion(),
-      backbone: settings.card.name,
-      classes: manifest.classes,
-      preprocess: settings.preprocess,
-      weights: weights.sha256,
-      dataset: hashDataset(manifest),
-    };
+    const provenance = describeModel(settings, manifest, weights);
     clock.lap('features');
     let head: TrainedHead;
     try {

@@ -35,7 +35,7 @@ export interface FineTuneOptions {
   readonly clipNorm: number;
   /** How slowly the average of the weights follows them, per step; the average is what is kept. 0 keeps the weights themselves. */
   readonly averageDecay: number;
-  /** Epochs without a better validation loss after which training stops. */
+  /** Epochs without a better one after which training stops. */
   readonly patience: number;
   readonly seed: number;
 }
@@ -118,7 +118,7 @@ export interface FineTuneJob {
 }
 
 /**
- * Trains and keeps the epoch with the lowest validation loss; epoch 0, the state before, is among them.
+ * Trains and keeps the best epoch on the validation photos (`isBetter`); epoch 0, the state before, is among them.
  * @throws GraftError `diverged` when the loss or a gradient is no number any more.
  */
 export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
@@ -209,8 +209,12 @@ export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
   return { records: state.records, best: state.best, parameters: state.bestParameters };
 }
 
-/** The lower validation loss. */
-function isBetter(a: Omit<BestEpoch, 'epoch'>, b: Omit<BestEpoch, 'epoch'>): boolean {
+/**
+ * More validation photos right; of as many, the lower loss. Not the loss alone: while a network is fine-tuned it becomes
+ * surer of its mistakes too, so that the loss rises when the accuracy still does.
+ */
+export function isBetter(a: Omit<BestEpoch, 'epoch'>, b: Omit<BestEpoch, 'epoch'>): boolean {
+  if (a.validationAccuracy !== b.validationAccuracy) return a.validationAccuracy > b.validationAccuracy;
   return a.validationLoss < b.validationLoss;
 }
 
@@ -229,7 +233,7 @@ function diverged(epoch: number, step: number, lr: number): GraftError {
 }
 
 /** The batches of an epoch: each photo once, in an order drawn from seed and epoch. */
-function drawBatches(
+export function drawBatches(
   train: readonly FineTunePhoto[],
   classes: number,
   { batch, mixup, seed }: FineTuneOptions,
