@@ -1,6 +1,6 @@
 // Gradients of convolutions whose values lie in memory in blocks of b channels (engine/block-channels.ts). A value
-// [N, C, H, W] of that layout is in memory [N, C / b, H, W, b]; a depthwise filter [C, 1, kh, kw] is [C / b, kh, kw, b], a
-// pointwise filter [O, I, 1, 1] is [O / b, I / b, b of I, b of O].
+// [N, C, H, W] of that layout is in memory [N, C / b, H, W, b]; a depthwise filter [C, 1, kh, kw] is [C / b, kh, kw, b],
+// a pointwise filter [O, I, 1, 1] is [O / b, I / b, b of I, b of O].
 import type { Emitter } from '../onnx/emitter.ts';
 import type { ConvAttributes } from '../onnx/ops.ts';
 import { flip, full, pad, slice, spread } from './gradient.ts';
@@ -40,7 +40,7 @@ function blockOf(g: Emitter): number {
   return g.channelBlock;
 }
 
-/** Sum over photos and positions of a blocked value: [C / b, b]. In two steps, each of which the engine has a fast way for. */
+/** Sum over photos and positions of a blocked value, in two steps, for each of which the engine has a fast way. */
 function sumPositions(g: Emitter, dy: string): string {
   const block = blockOf(g);
   const [n, c, h, w] = g.shapeOf(dy) as Four;
@@ -103,8 +103,8 @@ function depthwiseInput(g: Emitter, x: string, w: string, dy: string, attributes
 }
 
 /**
- * dW = the depthwise convolution of X with the kernel dY: every channel of every photo is a channel of one image, and dY
- * already lies in memory as the filter of such a convolution. Then the sum over photos.
+ * dW = the depthwise convolution of X with the kernel dY: every channel of every photo is a channel of one image, and
+ * dY already lies in memory as the filter of such a convolution. Then the sum over photos.
  */
 function depthwiseFilter(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
   const { strides, pads, dilations } = attributes;
@@ -137,8 +137,8 @@ function noInput(): string {
 }
 
 /**
- * The filter of a convolution of few channels in NCHW, [O / b, I, kh, kw, b] in memory: a convolution of the same kind whose
- * photos are the input channels, whose channels are the photos, and whose filter is dY.
+ * The filter of a convolution of few channels in NCHW, [O / b, I, kh, kw, b] in memory: a convolution of the same kind
+ * whose photos are the input channels, whose channels are the photos, and whose filter is dY.
  */
 function firstFilter(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
   const { strides, pads, dilations } = attributes;

@@ -1,5 +1,5 @@
 // Gradients of convolutions in ONNX's own layout (NCHW) and of pooling. Formulas: Dumoulin and Visin, "A guide to
-// convolution arithmetic for deep learning", arXiv:1603.07285; the filter's gradient is a convolution of the input with dy.
+// convolution arithmetic for deep learning", arXiv:1603.07285; the filter's gradient is a convolution of x with dy.
 import type { Emitter } from '../onnx/emitter.ts';
 import type { ConvAttributes, PoolAttributes } from '../onnx/ops.ts';
 import type { Shape } from '../onnx/shapes.ts';
@@ -52,8 +52,8 @@ function inputGradient(g: Emitter, x: string, w: string, dy: string, attributes:
 }
 
 /**
- * dW[o, i, u, v] = sum over n, y, x of dY[n, o, y, x] X[n, i, s y + d u - p, s x + d v - p]: the convolution of X with the
- * kernel dY, whose dilation is the stride and whose stride is the dilation; photos take the place of channels, and the
+ * dW[o, i, u, v] = sum over n, y, x of dY[n, o, y, x] X[n, i, s y + d u - p, s x + d v - p]: the convolution of X with
+ * the kernel dY, whose dilation is the stride and whose stride is the dilation; photos take the place of channels, and the
  * input channels of a group that of photos.
  */
 function filterGradient(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {

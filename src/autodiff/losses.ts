@@ -18,8 +18,8 @@ export interface CrossEntropyOptions {
   /** Part of each target that is spread evenly over all classes; default 0. */
   readonly labelSmoothing?: number;
   /**
-   * Weight per class, which scales the whole loss of the photos of that class (docs/architecture.md says why, and how this
-   * differs from PyTorch's); default 1.
+   * Weight per class, which scales the whole loss of the photos of that class (docs/architecture.md says why, and how
+   * this differs from PyTorch's); default 1.
    */
   readonly classWeights?: ArrayLike<number>;
 }

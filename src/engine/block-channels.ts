@@ -1,4 +1,4 @@
-// Lays convolutions out in blocks of channels, as ONNX Runtime's fast kernels want them. The runtime does so by itself only
+// Lays convolutions out in blocks of channels, as ONNX Runtime's fast kernels want them. The runtime does so by itself
 // where weights are constant; in training they change at every step, so we do it for the part of a graph that is trained.
 //
 // A blocked value stands for one of shape [N, C, H, W] and has the shape [N, C / b, H, W, b], with C filled up to whole
@@ -11,8 +11,8 @@ import type { Shape } from '../onnx/shapes.ts';
 type Four = readonly [number, number, number, number];
 
 /**
- * Ops of one input that mean the same in any layout; further inputs are constants. Sqrt is not one of them: its slope at the
- * zeros of the filling is infinite.
+ * Ops of one input that mean the same in any layout; further inputs are constants. Sqrt is not one of them: its slope at
+ * the zeros of the filling is infinite.
  */
 const unary: ReadonlySet<SupportedOp> = new Set([
   'Relu',

@@ -40,7 +40,7 @@ export function resolveAxes(axes: readonly number[], rank: number): number[] {
   return axes.map(axis => (axis < 0 ? axis + rank : axis));
 }
 
-/** out = floor((in + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1, per spatial axis; or the ceiling. */
+/** out = floor((in + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1 per axis; or the ceiling. */
 export function windowOutput(size: Shape, attributes: ConvAttributes | PoolAttributes): [number, number] {
   const { kernel_shape, strides, pads, dilations = [1, 1] } = attributes;
   const ceil = 'ceil_mode' in attributes && attributes.ceil_mode === 1;

@@ -44,7 +44,7 @@ export function buildCase(problem: GradientCase): {
   return { g, y: g.emit(problem.op, names, problem.attributes), feeds };
 }
 
-/** Appends the loss sum(y * seed), with the input `seed` of the given shape, which may be one that broadcasts to y's. */
+/** Appends the loss sum(y * seed) with an input `seed`, whose shape may be one that broadcasts to y's. */
 export function appendLoss(g: Emitter, y: string, shape: readonly number[]): string {
   const seed = g.input({ name: 'seed', dtype: 'float32', shape });
   const axes = g.shapeOf(y).map((_, axis) => axis);

@@ -31,7 +31,7 @@ export function largestNumber(values: ArrayLike<number>): number {
   return largestDifference(values, new Float32Array(values.length));
 }
 
-/** Asserts that numbers differ by no more than `tolerance` times the largest of those wanted, or 0.1 if that is smaller. */
+/** Asserts that numbers differ by at most `tolerance` times the largest wanted one, or 0.1 if that is smaller. */
 export function assertClose(
   found: ArrayLike<number>,
   wanted: ArrayLike<number>,
