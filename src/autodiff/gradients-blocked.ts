@@ -1,6 +1,6 @@
 // Gradients of convolutions whose values lie in memory in blocks of b channels (engine/block-channels.ts). A value
-// [N, C, H, W] of that layout is in memory [N, C / b, H, W, b]; a depthwise filter [C, 1, kh, kw] is [C / b, kh, kw, b],
-// a pointwise filter [O, I, 1, 1] is [O / b, I / b, b of I, b of O].
+// [N, C, H, W] of that layout is in memory [N, C / b, H, W, b]; a depthwise filter [C, 1, kh, kw] is
+// [C / b, kh, kw, b], a pointwise filter [O, I, 1, 1] is [O / b, I / b, b of I, b of O].
 import type { Emitter } from '../onnx/emitter.ts';
 import type { ConvAttributes } from '../onnx/ops.ts';
 import { flip, full, pad, slice, spread } from './gradient.ts';

@@ -53,8 +53,8 @@ function inputGradient(g: Emitter, x: string, w: string, dy: string, attributes:
 
 /**
  * dW[o, i, u, v] = sum over n, y, x of dY[n, o, y, x] X[n, i, s y + d u - p, s x + d v - p]: the convolution of X with
- * the kernel dY, whose dilation is the stride and whose stride is the dilation; photos take the place of channels, and the
- * input channels of a group that of photos.
+ * the kernel dY, whose dilation is the stride and whose stride is the dilation; photos take the place of channels, and
+ * the input channels of a group that of photos.
  */
 function filterGradient(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
   const { group, strides, dilations, pads } = attributes;

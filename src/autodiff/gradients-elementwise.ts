@@ -65,7 +65,8 @@ export const erfGradient = elementwise<'Erf'>((g, { inputs: [x] }, dy) => [
   mul(g, dy, scale(g, exp(g, g.emit('Neg', [mul(g, x!, x!)], {})), 2 / Math.sqrt(Math.PI))),
 ]);
 
-// dx = dy (P(x) + x p(x)), with the normal distribution P(x) = (1 + erf(x / sqrt 2)) / 2, p(x) = exp(-x^2 / 2) / sqrt(2 pi)
+// dx = dy (P(x) + x p(x)), with the normal distribution P(x) = (1 + erf(x / sqrt 2)) / 2 and its density
+// p(x) = exp(-x^2 / 2) / sqrt(2 pi)
 export const geluGradient = elementwise<'microsoft.Gelu'>((g, { inputs: [x] }, dy) => {
   const erf = g.emit('Erf', [scale(g, x!, Math.SQRT1_2)], {});
   const distribution = scale(g, add(g, erf, g.scalar(1)), 0.5);

@@ -1,5 +1,5 @@
 // Lays convolutions out in blocks of channels, as ONNX Runtime's fast kernels want them. The runtime does so by itself
-// where weights are constant; in training they change at every step, so we do it for the part of a graph that is trained.
+// where weights are constant; in training they change at every step, so we do it for the part that is trained.
 //
 // A blocked value stands for one of shape [N, C, H, W] and has the shape [N, C / b, H, W, b], with C filled up to whole
 // blocks. What is in the filling does not matter as long as it is finite: weights that meet it are zero.
@@ -11,8 +11,8 @@ import type { Shape } from '../onnx/shapes.ts';
 type Four = readonly [number, number, number, number];
 
 /**
- * Ops of one input that mean the same in any layout; further inputs are constants. Sqrt is not one of them: its slope at
- * the zeros of the filling is infinite.
+ * Ops of one input that mean the same in any layout; further inputs are constants. Sqrt is not one of them: its slope
+ * at the zeros of the filling is infinite.
  */
 const unary: ReadonlySet<SupportedOp> = new Set([
   'Relu',
