@@ -38,7 +38,7 @@ def main(out):
         "about": "Cross-entropy in PyTorch, float64. Made by scripts/reference/make_losses.py.",
         "torch": torch.__version__,
         "notes": [
-            "loss = sum_n shares_n (targets_n . v) cross_entropy(z_n, targets_n, label_smoothing), z logits, v class weights",
+            "loss = sum_n shares_n (targets_n . v) cross_entropy(logits_n, targets_n, smoothing), v class weights",
             "cross_entropy(weight=v) of PyTorch would weight the smoothed share of each class instead of the photo",
         ],
         "logits": logits,
