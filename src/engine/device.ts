@@ -1,8 +1,9 @@
 // Which device trains: the CPU, or a graphics card if ONNX Runtime can use one here.
+import { fork } from 'node:child_process';
+import { dirname, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { GraftError } from '../base/errors.ts';
-import { emptyGraph, startEmitter } from '../onnx/emitter.ts';
-import { writeOnnx } from '../onnx/write.ts';
-import { loadRuntime } from './session.ts';
+import type { DeviceVerdict } from './device-process.ts';
 
 /** A device that computes. */
 export type Device = 'cpu' | 'cuda' | 'webgpu';
@@ -27,30 +28,22 @@ const advice: Readonly<Record<Exclude<Device, 'cpu'>, string>> = {
  */
 export async function chooseDevice(choice: DeviceChoice): Promise<Device> {
   if (choice === 'cpu') return 'cpu';
-  if (choice === 'auto') return (await tryDevice('cuda')) === undefined ? 'cuda' : 'cpu';
+  if (choice === 'auto') return (await tryDevice('cuda')) === null ? 'cuda' : 'cpu';
   const problem = await tryDevice(choice);
-  if (problem === undefined) return choice;
+  if (problem === null) return choice;
   throw new GraftError('no-device', `The device ${choice} cannot be used here: ${problem}`, advice[choice]);
 }
 
-/** What is wrong with a device; undefined when it works. */
-async function tryDevice(device: Exclude<Device, 'cpu'>): Promise<string | undefined> {
-  const ort = await loadRuntime();
-  const g = startEmitter(emptyGraph('device'));
-  const x = g.input({ name: 'x', dtype: 'float32', shape: [1] });
-  const y = g.emit('Mul', [x, x], {});
-  const model = writeOnnx(g.build([{ name: y, dtype: 'float32', shape: [1] }]));
-  const { logLevel } = ort.env;
-  ort.env.logLevel = 'fatal';
-  try {
-    const session = await ort.InferenceSession.create(model, { executionProviders: [device], logSeverityLevel: 4 });
-    await session.release();
-    return undefined;
-  } catch (error) {
-    const text = (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!;
-    // The place in the runtime's source, which comes before the sentence, helps nobody here.
-    return text.replace(/^.*?was false\. /, '').slice(0, 200);
-  } finally {
-    if (logLevel !== undefined) ort.env.logLevel = logLevel;
-  }
+/** What is wrong with a device; null when it works. */
+function tryDevice(device: Exclude<Device, 'cpu'>): Promise<string | null> {
+  // Beside this file, .ts in the source tree and .js in the compiled one.
+  const here = fileURLToPath(import.meta.url);
+  const child = fork(join(dirname(here), `device-process${extname(here)}`), [device], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  return new Promise((resolve, reject) => {
+    child.on('message', ({ problem }: DeviceVerdict) => resolve(problem));
+    child.on('error', reject);
+    child.on('exit', (status, by) => resolve(`ONNX Runtime ended with ${by ?? `status ${status}`} when it was tried.`));
+  });
 }
