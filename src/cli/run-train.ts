@@ -14,9 +14,9 @@ export const runTrain: CommandCode = async (values, json) => {
   return 0;
 };
 
-/** Options as the library spells them: --no-flip is flip: false. */
-export function trainValues({ noFlip, ...options }: Readonly<Record<string, unknown>>): object {
-  return { ...options, ...(noFlip ? { flip: false } : {}) };
+/** Options as the library has them. commander says flip: true where nothing was said, since there is a --no-flip. */
+export function trainValues({ flip, ...options }: Readonly<Record<string, unknown>>): object {
+  return flip === false ? { ...options, flip } : options;
 }
 
 /** The end of a run, for a person. */
