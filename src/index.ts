@@ -4,7 +4,14 @@
 //   const result = await finish(train({ data: './leaves' }), event => console.log(event));
 
 export { type ErrorCode, GraftError } from './base/errors.ts';
-export { finish, type NoteEvent, type ProgressEvent, type ResultEvent, type VerbEvent } from './base/events.ts';
+export {
+  finish,
+  type NoteEvent,
+  type ProgressEvent,
+  type ResultEvent,
+  type ResumableEvent,
+  type VerbEvent,
+} from './base/events.ts';
 export type { Metrics } from './evaluate/metrics.ts';
 export { type DemoOptions, type DemoResult, demo } from './project/demo.ts';
 export { type FindLrOptions, type FindLrResult, findLr } from './project/find-lr.ts';

@@ -18,6 +18,13 @@ export interface NoteEvent {
   readonly message: string;
 }
 
+/** From now on the work can be gone on with by `train` with `resume`, should it be cut off. */
+export interface ResumableEvent {
+  readonly type: 'resumable';
+  /** Folder of the run. */
+  readonly run: string;
+}
+
 /** The verb's result; always the last event. */
 export interface ResultEvent<R> {
   readonly type: 'result';
@@ -25,10 +32,10 @@ export interface ResultEvent<R> {
 }
 
 /** All events of a verb whose result is R. */
-export type VerbEvent<R> = ProgressEvent | NoteEvent | ResultEvent<R>;
+export type VerbEvent<R> = ProgressEvent | NoteEvent | ResumableEvent | ResultEvent<R>;
 
 /** Events of a part of a verb: it returns its result instead of yielding it. */
-export type Steps<R> = AsyncGenerator<ProgressEvent | NoteEvent, R>;
+export type Steps<R> = AsyncGenerator<ProgressEvent | NoteEvent | ResumableEvent, R>;
 
 /** Runs a verb to its end and returns its result; `onEvent` sees every event. */
 export async function finish<R>(

@@ -10,6 +10,7 @@ import { makeShow } from './show.ts';
 export async function runVerb<R>(verb: AsyncGenerator<VerbEvent<R>>): Promise<R> {
   const show = makeShow();
   let interrupted = false;
+  let run: string | undefined;
   const interrupt = () => {
     if (interrupted) process.exit(130);
     interrupted = true;
@@ -19,7 +20,8 @@ export async function runVerb<R>(verb: AsyncGenerator<VerbEvent<R>>): Promise<R>
   try {
     for await (const event of verb) {
       if (event.type === 'result') return event.result;
-      show.event(event);
+      if (event.type === 'resumable') run = event.run;
+      else show.event(event);
       if (interrupted) break;
     }
   } finally {
@@ -30,6 +32,8 @@ export async function runVerb<R>(verb: AsyncGenerator<VerbEvent<R>>): Promise<R>
   throw new GraftError(
     'interrupted',
     'Stopped.',
-    'What was computed so far is kept: the same command goes on from there.',
+    run === undefined
+      ? 'What was computed so far is kept: the same command goes on from there.'
+      : `What was done so far is kept. Go on exactly from there: graft train --resume ${run}`,
   );
 }

@@ -24,13 +24,16 @@ export function describeModel(settings: TrainSettings, manifest: Manifest, weigh
 export function describeRun(options: TrainOptions, settings: TrainSettings, model: Provenance): unknown {
   const { card, preprocess: _, ...rest } = settings;
   const { resume: __, ...said } = options;
+  // Paths that hold wherever the run is resumed from.
+  const whole = (file: string | undefined) => (file === undefined ? undefined : resolve(file));
+  const paths = { data: resolve(settings.data), weights: whole(settings.weights), manifest: whole(settings.manifest) };
   const { title, paper } = card;
   // The card's licence and origin are not those of a file that the user brought.
   const weights = settings.weights === undefined ? card.weights : { file: settings.weights, sha256: model.weights };
   return {
     model,
-    options: { ...said, data: resolve(settings.data) },
-    settings: { ...rest, data: resolve(settings.data) },
+    options: { ...said, ...paths },
+    settings: { ...rest, ...paths },
     backbone: { title, paper, weights },
     ...describeMachine(),
   };

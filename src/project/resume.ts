@@ -1,6 +1,6 @@
 // Resuming: a run that was cut off goes on with the settings that it was started with.
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import { runFiles } from './run-folder.ts';
 import { resolveTrainOptions, type TrainingJob, type TrainOptions, type TrainSettings } from './train-options.ts';
@@ -8,8 +8,8 @@ import { resolveTrainOptions, type TrainingJob, type TrainOptions, type TrainSet
 /** Settings that may change without changing what is trained. */
 const free: ReadonlySet<keyof TrainOptions> = new Set(['resume', 'workers', 'threads', 'saveEvery', 'tensorboard']);
 
-/** Settings that only say where a run goes, or that hold what others say already. */
-const places: ReadonlySet<string> = new Set(['project', 'name', 'existOk', 'manifest', 'validationFraction']);
+/** Settings that are paths: args.json has them in full. */
+const paths: ReadonlySet<keyof TrainOptions> = new Set(['data', 'weights', 'manifest']);
 
 /**
  * The job that goes on with the run in `options.resume`.
@@ -17,8 +17,15 @@ const places: ReadonlySet<string> = new Set(['project', 'name', 'existOk', 'mani
  */
 export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
   const folder = options.resume!;
-  const started = await readOptions(folder);
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as TrainOptions;
+  const said = await readOptions(folder);
+  const given = Object.fromEntries(
+    Object.entries(options)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, paths.has(name as keyof TrainOptions) ? resolve(value) : value]),
+  ) as TrainOptions;
+  const threads = given.workers ?? given.threads;
+  // One word for the threads takes the place of the other one.
+  const started = threads === undefined ? said : pick(said, name => name !== 'workers' && name !== 'threads');
   const settings = resolveTrainOptions({ ...started, ...pick(given, name => free.has(name)) });
   const wanted = resolveTrainOptions({ ...started, ...given });
   const changed = compareSettings(settings, wanted);
@@ -29,14 +36,9 @@ export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
       'Leave these out to go on with the run, or leave --resume out to train anew.',
     );
   }
+  // The run's own manifest says which photos there are, and which of them are for validation.
   const manifest = join(folder, runFiles.manifest);
-  const hasManifest = await stat(manifest).then(
-    () => true,
-    () => false,
-  );
-  const { manifest: _, validationFraction: __, ...rest } = settings;
-  const same = hasManifest ? { ...rest, manifest, validationFraction: undefined } : settings;
-  return { options: started, settings: same, folder };
+  return { options: started, settings: { ...settings, manifest, validationFraction: undefined }, folder };
 }
 
 /** The options that the run was started with. */
@@ -94,6 +96,6 @@ function compareSettings(then: TrainSettings, now: TrainSettings): string[] {
       : [[path, JSON.stringify(value) ?? 'not set']];
   const before = new Map(flatten(then, ''));
   return flatten(now, '')
-    .filter(([path, value]) => !places.has(path) && !path.startsWith('card.') && before.get(path) !== value)
+    .filter(([path, value]) => (!path.startsWith('card.') || path === 'card.name') && before.get(path) !== value)
     .map(([path, value]) => `${path}: ${before.get(path) ?? 'not set'} then, ${value} now`);
 }

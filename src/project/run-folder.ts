@@ -1,5 +1,5 @@
 // The folder of one run: runs/train, runs/train2, ... A name that the user chose is never changed behind their back.
-import { mkdir, readdir, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 
@@ -57,6 +57,17 @@ export async function makeRunFolder(options: RunFolderOptions, base: string): Pr
     }
   } catch (error) {
     throw explainSystemError(error, name === undefined ? project : join(project, name));
+  }
+}
+
+/**
+ * Takes what another run made out of the folder, so that nothing of it can be taken for this one's: metrics.json marks a
+ * finished run, args.json one that can go on.
+ */
+export async function clearRunFolder(folder: string): Promise<void> {
+  const { metrics, args, tflite, weights, tensorboard } = runFiles;
+  for (const name of [metrics, args, tflite, weights, tensorboard]) {
+    await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 

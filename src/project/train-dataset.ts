@@ -4,8 +4,10 @@ import { resolve } from 'node:path';
 import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import { loadManifest, type Manifest, type ManifestPhoto } from '../dataset/manifest.ts';
+import { mapBounded } from '../dataset/map-bounded.ts';
 import { describeExcluded, scanFolder } from '../dataset/scan-folder.ts';
 import { splitPhotos } from '../dataset/split-photos.ts';
+import { readPhoto } from '../image/read-photo.ts';
 import { readers } from './defaults.ts';
 import type { TrainSettings } from './train-options.ts';
 import { openVerdicts } from './verdict-cache.ts';
@@ -81,6 +83,33 @@ export async function* dropUnreadable(
     }
   }
   return { ...manifest, photos: kept, excluded: [...manifest.excluded, ...left] };
+}
+
+/**
+ * Makes sure that the photos of a run that goes on are those it was started with: caches and checkpoints are made of them.
+ * @throws GraftError `bad-photo` that names photos that have changed or gone.
+ */
+export async function* requireUnchanged(manifest: Manifest, { data, workers }: TrainSettings): Steps<void> {
+  const photos = manifest.photos.filter(photo => photo.split !== 'test');
+  const look = async ({ path, sha256 }: ManifestPhoto): Promise<string | undefined> => {
+    try {
+      const bytes = await readPhoto(resolve(data, path));
+      if (createHash('sha256').update(bytes).digest('hex') === sha256) return undefined;
+      return `${JSON.stringify(path)} has changed`;
+    } catch (error) {
+      if (!(error instanceof GraftError)) throw error;
+      return error.code === 'not-found' ? `${JSON.stringify(path)} has gone` : error.message;
+    }
+  };
+  const found = yield* mapBounded(photos, readers(workers), look, { stage: 'photos', unit: 'photos' });
+  const lost = found.filter(reason => reason !== undefined);
+  if (lost.length === 0) return;
+  const more = lost.length > 3 ? `; and ${lost.length - 3} more` : '';
+  throw new GraftError(
+    'bad-photo',
+    `Photos in ${data} are not what they were when the run was started: ${lost.slice(0, 3).join('; ')}${more}.`,
+    'Put them back as they were to go on, or train anew without --resume.',
+  );
 }
 
 /** How many photos are for validation. */

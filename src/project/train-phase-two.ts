@@ -125,7 +125,11 @@ export async function* fineTuneRun(job: PhaseTwo): Steps<FineTuned> {
     const weightsFolder = join(folder, runFiles.weights);
     const identity = identifyTraining(settings, provenance);
     const resume = await loadCheckpoint(weightsFolder, spans, identity);
-    if (resume) yield { type: 'note', message: describeResume(resume) };
+    if (resume) {
+      yield { type: 'note', message: describeResume(resume) };
+      // It may have been cut off between the checkpoint and these.
+      await writeResults(folder, { head: head.epochs, fineTuning: resume.records });
+    }
     if (settings.tensorboard) events = await openEventFile(join(folder, runFiles.tensorboard), resume?.epoch);
     let lastSave = performance.now();
     let start = resume?.start;

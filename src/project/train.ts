@@ -1,5 +1,4 @@
 // graft train: photos in class folders in; a run folder with a proven .tflite file out, in two phases.
-import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Steps, VerbEvent } from '../base/events.ts';
 import { writeJson } from '../base/files.ts';
@@ -17,8 +16,8 @@ import { exportModel, type ProofFigures } from './export-model.ts';
 import type { Provenance } from './provenance.ts';
 import { writeResults } from './results.ts';
 import { resumeRun } from './resume.ts';
-import { dropEmptyRunFolder, makeRunFolder, runFiles } from './run-folder.ts';
-import { countPhotos, countValidation, readDataset } from './train-dataset.ts';
+import { clearRunFolder, dropEmptyRunFolder, makeRunFolder, runFiles } from './run-folder.ts';
+import { countPhotos, countValidation, readDataset, requireUnchanged } from './train-dataset.ts';
 import { resolveTrainOptions, type TrainingJob, type TrainOptions } from './train-options.ts';
 import { type Features, openFeatures, trainOnFeatures } from './train-phase-one.ts';
 import { type FineTuned, fineTuneRun, identifyTraining, type PhaseTwoSettings } from './train-phase-two.ts';
@@ -89,23 +88,23 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
   // The runtimes that will prove the export load on one core while the head trains on another.
   const classifiers = startClassifiers(Math.min(settings.workers, countValidation(scanned)), ['onnx', 'tflite']);
   try {
-    // metrics.json is written last and marks a finished run.
-    await rm(join(folder, runFiles.metrics), { force: true });
-    await rm(join(folder, runFiles.tflite), { force: true });
-    if (job.folder === undefined) await rm(join(folder, runFiles.weights), { recursive: true, force: true });
+    if (job.folder === undefined) await clearRunFolder(folder);
+    else yield* requireUnchanged(scanned, settings);
     const features = yield* openFeatures(settings, scanned, weights, cache);
     const { manifest, counts } = features;
     const provenance = describeModel(settings, manifest, weights);
     clock.lap('features');
     let head: TrainedHead;
     try {
-      await writeManifest(join(folder, runFiles.manifest), manifest);
-      await writeJson(join(folder, runFiles.args), describeRun(options, settings, provenance));
+      if (job.folder === undefined) {
+        await writeManifest(join(folder, runFiles.manifest), manifest);
+        await writeJson(join(folder, runFiles.args), describeRun(options, settings, provenance));
+      }
+      yield { type: 'resumable', run: folder };
       head = yield* trainOrLoadHead(settings, folder, features, provenance);
     } finally {
       await features.cache.close();
     }
-    await writeResults(folder, { head: head.epochs, fineTuning: [] });
     clock.lap('head');
 
     const tuned =
@@ -144,6 +143,7 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
       features: counts,
       seconds: clock.seconds(),
     };
+    // Written last: it marks a finished run.
     await writeJson(join(folder, runFiles.metrics), result);
     return result;
   } finally {
@@ -165,6 +165,7 @@ async function* trainOrLoadHead(
   if (saved) return { ...saved.weights, scaling: saved.scaling, epochs: saved.records, bestEpoch: saved.bestEpoch };
   const head = yield* trainOnFeatures(settings, features);
   const { weight, bias, scaling, epochs: records, bestEpoch } = head;
+  await writeResults(folder, { head: records, fineTuning: [] });
   await saveHead(weightsFolder, identity, { weights: { weight, bias }, scaling, records, bestEpoch });
   return head;
 }

@@ -3,7 +3,7 @@
 
 import type { OptimiserName } from '../autodiff/optimisers.ts';
 import { GraftError } from '../base/errors.ts';
-import type { Steps } from '../base/events.ts';
+import type { ProgressEvent, Steps } from '../base/events.ts';
 import { makeRng } from '../base/rng.ts';
 import { balanceClasses, type EpochRecord } from './head.ts';
 import type { OptimiserState } from './optimiser.ts';
@@ -110,7 +110,7 @@ export interface FineTuneJob {
   /** A state that was saved, to go on from. */
   readonly resume?: FineTuneState | undefined;
   /**
-   * Saves a state. Called after every epoch, and within one when `saveDue` says so.
+   * Saves a state. Called after every epoch, and within one when `saveDue` says so or when nobody listens any more.
    * @param improved whether bestParameters are new.
    */
   readonly save: (state: FineTuneState, improved: boolean) => Promise<void>;
@@ -128,6 +128,7 @@ export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
   const stepsPerEpoch = Math.ceil(train.length / batch);
   const [total, warmup] = [epochs * stepsPerEpoch, Math.round(options.warmup * stepsPerEpoch)];
   const averaged = options.averageDecay > 0;
+  const rateOf = (at: number) => options.lr * rateAt(options.schedule, at, total, warmup);
 
   const evaluate = async (): Promise<Omit<BestEpoch, 'epoch'>> => {
     const samples = validation.map(photo => photo.sample(0));
@@ -157,11 +158,10 @@ export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
     if (hasStalled(state, options.patience)) break;
     const { epoch } = state;
     const batches = drawBatches(train, classes, options, epoch);
-    let rate = 0;
     while (state.step < stepsPerEpoch) {
       const { step } = state;
       const at = (epoch - 1) * stepsPerEpoch + step;
-      rate = options.lr * rateAt(options.schedule, at, total, warmup);
+      const rate = rateOf(at);
       const rows = batches(step);
       const ahead = step + 1 < stepsPerEpoch ? batches(step + 1) : undefined;
       const { loss, logits, norm } = await trainer.step(rows, rate, ahead);
@@ -177,7 +177,7 @@ export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
         clock.shown = now;
         const speed = (1000 * clock.photos) / (now - clock.start);
         const seen = Math.min(state.step * batch, train.length);
-        yield {
+        const progress: ProgressEvent = {
           type: 'progress',
           stage: 'fine-tuning',
           done: at + 1,
@@ -185,13 +185,20 @@ export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
           unit: 'steps',
           detail: `epoch ${epoch}/${epochs}, loss ${(lossSum / seen).toFixed(3)}, accuracy ${percent(correct / seen)}, rate ${rate.toExponential(1)}, ${speed.toFixed(0)} photos/s, best ${percent(state.best.validationAccuracy)}`,
         };
+        let stopped = true;
+        try {
+          yield progress;
+          stopped = false;
+        } finally {
+          if (stopped) await job.save(state, false);
+        }
       }
     }
     const found = await evaluate();
     if (!Number.isFinite(found.validationLoss)) throw diverged(epoch, stepsPerEpoch, options.lr);
     const record: EpochRecord = {
       epoch,
-      learningRate: rate,
+      learningRate: rateOf(epoch * stepsPerEpoch - 1),
       trainLoss: state.lossSum / train.length,
       trainAccuracy: state.correct / train.length,
       ...found,
@@ -227,8 +234,8 @@ const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
 function diverged(epoch: number, step: number, lr: number): GraftError {
   return new GraftError(
     'diverged',
-    `Fine-tuning diverged in step ${step} of epoch ${epoch}: the loss is no number any more (learning rate ${lr}).`,
-    `The weights of the last good epoch are kept. Train again with a smaller --fine-tune-lr, for example ${lr / 10}.`,
+    `Fine-tuning diverged in step ${step} of epoch ${epoch}: the loss or its gradient is no number any more (learning rate ${lr}).`,
+    `The weights of the last good epoch are kept. Train again with a smaller --fine-tune-lr, for example ${Number((lr / 10).toPrecision(2))}.`,
   );
 }
 

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
-import type { NoteEvent, ProgressEvent, Steps } from '../../src/base/events.ts';
+import type { ProgressEvent, Steps } from '../../src/base/events.ts';
 import { makeRng } from '../../src/base/rng.ts';
 
 /** Noise of the given size as a sharp image; equal seeds give equal pixels. */
@@ -70,9 +70,9 @@ export async function run<R>(steps: Steps<R>): Promise<{ result: R; said: string
   const said: string[] = [];
   const progress: ProgressEvent[] = [];
   for (;;) {
-    const step: IteratorResult<ProgressEvent | NoteEvent, R> = await steps.next();
+    const step = await steps.next();
     if (step.done === true) return { result: step.value, said, progress };
     if (step.value.type === 'progress') progress.push(step.value);
-    else said.push(`${step.value.type}: ${step.value.message}`);
+    else if ('message' in step.value) said.push(`${step.value.type}: ${step.value.message}`);
   }
 }
