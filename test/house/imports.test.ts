@@ -21,7 +21,20 @@ const mayImport: Record<string, readonly string[]> = {
   tflite: ['base', 'tensor', 'onnx'],
   evaluate: ['base', 'tensor', 'image'],
   train: ['base', 'tensor', 'image', 'onnx', 'dataset', 'autodiff', 'engine', 'zoo', 'evaluate'],
-  project: ['base', 'tensor', 'image', 'onnx', 'dataset', 'demo', 'autodiff', 'engine', 'zoo', 'tflite', 'evaluate', 'train'],
+  project: [
+    'base',
+    'tensor',
+    'image',
+    'onnx',
+    'dataset',
+    'demo',
+    'autodiff',
+    'engine',
+    'zoo',
+    'tflite',
+    'evaluate',
+    'train',
+  ],
   cli: ['base', 'project'],
 };
 
