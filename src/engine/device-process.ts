@@ -22,7 +22,10 @@ async function tryDevice(device: string): Promise<string | null> {
   } catch (error) {
     const text = (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!;
     // The place in the runtime's source, which comes before the sentence, helps nobody here.
-    return `${text.replace(/^.*?was false\. /, '').replace(/\.$/, '').slice(0, 200)}.`;
+    return `${text
+      .replace(/^.*?was false\. /, '')
+      .replace(/\.$/, '')
+      .slice(0, 200)}.`;
   }
 }
 
