@@ -1,11 +1,14 @@
-// What the settings of the head are worth: validation accuracy of graft train over seeds, one setting changed at a time.
+// What the settings of the head are worth: validation accuracy of graft train without fine-tuning over
+// seeds, one setting changed at a time.
 //
 //   node --import tsx bench/head.bench.ts PHOTOS [WEIGHTS.gguf] [seeds, default 10]
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TrainResult } from '../src/index.ts';
-import { deviation, mean, root, timeGraft } from './support/time-process.ts';
+import { saveResults } from './support/save-results.ts';
+import { deviation, mean, round } from './support/statistics.ts';
+import { timeGraft } from './support/time-process.ts';
 
 const [photos, weights, seeds = '10'] = process.argv.slice(2);
 if (!photos) throw new Error('Usage: head.bench.ts PHOTOS [WEIGHTS.gguf] [SEEDS]');
@@ -29,6 +32,8 @@ for (const variant of variants) {
     const words = [
       'train',
       photos,
+      '--fine-tune-epochs',
+      '0',
       ...variant.split(' ').filter(Boolean),
       '--seed',
       String(seed),
@@ -43,12 +48,11 @@ for (const variant of variants) {
   }
   rows.push({
     setting: variant || 'the defaults',
-    accuracy: Number(mean(accuracies).toFixed(4)),
-    deviation: Number(deviation(accuracies).toFixed(4)),
+    accuracy: round(mean(accuracies), 4),
+    deviation: round(deviation(accuracies), 4),
     seeds: accuracies.length,
   });
   console.log(JSON.stringify(rows.at(-1)));
 }
 rmSync(work, { recursive: true });
-mkdirSync(join(root, 'bench/results'), { recursive: true });
-writeFileSync(join(root, 'bench/results/head.json'), `${JSON.stringify(rows, null, 2)}\n`);
+saveResults('head', rows);

@@ -1,12 +1,16 @@
-// Peak memory of graft train on a set of photos and on four times as many (re-encoded copies, so that each is new).
+// Peak memory of graft train on a set of photos and on four times as many (re-encoded copies, so that each is new), without
+// fine-tuning and with an epoch of it.
 //
 //   node --import tsx bench/memory.bench.ts PHOTOS [WEIGHTS.gguf]
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import type { TrainResult } from '../src/index.ts';
-import { root, timeGraft } from './support/time-process.ts';
+import { emptyCache } from './support/empty-cache.ts';
+import { saveResults } from './support/save-results.ts';
+import { round } from './support/statistics.ts';
+import { timeGraft } from './support/time-process.ts';
 
 const [photos, weights] = process.argv.slice(2);
 if (!photos) throw new Error('Usage: memory.bench.ts PHOTOS [WEIGHTS.gguf]');
@@ -22,15 +26,22 @@ for (const name of readdirSync(photos)) {
     }
   }
 }
-const rows: { photos: number; megabytes: number; seconds: number }[] = [];
-for (const folder of [photos, four]) {
-  const words = ['train', folder, '--project', work, '--json', ...(weights ? ['--weights', weights] : [])];
-  const { megabytes, seconds, stdout } = await timeGraft(words, { GRAFT_CACHE: join(work, 'cache') });
-  const { counts } = JSON.parse(stdout) as TrainResult;
-  const total = Object.values(counts).flatMap(split => Object.values(split));
-  rows.push({ photos: total.reduce((sum, n) => sum + n, 0), megabytes, seconds: Number(seconds.toFixed(1)) });
+const rows: { photos: number; fine_tune_epochs: number; megabytes: number; seconds: number }[] = [];
+// An epoch of fine-tuning takes as much memory as twenty.
+for (const epochs of [0, 1]) {
+  for (const folder of [photos, four]) {
+    const words = ['train', folder, '--fine-tune-epochs', String(epochs), '--project', work, '--json'];
+    const cache = join(work, 'cache');
+    const { megabytes, seconds, stdout } = await timeGraft([...words, ...(weights ? ['--weights', weights] : [])], {
+      GRAFT_CACHE: cache,
+    });
+    const { counts } = JSON.parse(stdout) as TrainResult;
+    const total = Object.values(counts).flatMap(split => Object.values(split));
+    const sum = total.reduce((all, n) => all + n, 0);
+    rows.push({ photos: sum, fine_tune_epochs: epochs, megabytes, seconds: round(seconds, 1) });
+    emptyCache(cache);
+  }
 }
 rmSync(work, { recursive: true });
 console.table(rows);
-mkdirSync(join(root, 'bench/results'), { recursive: true });
-writeFileSync(join(root, 'bench/results/memory.json'), `${JSON.stringify(rows, null, 2)}\n`);
+saveResults('memory', rows);

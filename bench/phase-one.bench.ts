@@ -2,14 +2,16 @@
 //
 //   node --import tsx bench/phase-one.bench.ts PHOTOS WEIGHTS.gguf [--seeds 0,1,2,3,4] [--peer-seeds 0]
 //
-// graft runs as a user runs it (bin/graft.js), from an empty feature cache and then again; the peer is bench/guide-recipe.py
+// graft runs as a user runs it (bin/graft.js), without fine-tuning, from an empty feature cache and then again; the peer is bench/guide-recipe.py
 // with ten epochs. Prints a table and writes bench/results/phase-one.json.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { TrainResult } from '../src/index.ts';
-import { mean, root, type Timed, timeGraft, timeProcess } from './support/time-process.ts';
+import { describeMachine, saveResults } from './support/save-results.ts';
+import { mean, numbers } from './support/statistics.ts';
+import { type Timed, timeGraft, timeProcess } from './support/time-process.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,13 +19,16 @@ const { values, positionals } = parseArgs({
 });
 const [photos, weights] = positionals;
 if (!photos || !weights) throw new Error('Usage: phase-one.bench.ts PHOTOS WEIGHTS.gguf');
-const numbers = (text: string) => text.split(',').filter(Boolean).map(Number);
 
 const work = mkdtempSync(join(tmpdir(), 'graft-bench-'));
 const train = (seed: number, cache: string) =>
-  timeGraft(['train', photos, '--seed', String(seed), '--weights', weights, '--project', work, '--json'], {
-    GRAFT_CACHE: cache,
-  });
+  timeGraft(
+    [
+      ...['train', photos, '--fine-tune-epochs', '0', '--seed', String(seed)],
+      ...['--weights', weights, '--project', work, '--json'],
+    ],
+    { GRAFT_CACHE: cache },
+  );
 
 const rows: Record<string, unknown>[] = [];
 const results: { cold: Timed; warm: Timed; accuracy: number }[] = [];
@@ -68,7 +73,5 @@ const summary = {
   }),
 };
 console.log(summary);
-mkdirSync(join(root, 'bench/results'), { recursive: true });
-const machine = { cpu: cpus()[0]?.model.trim(), cores: cpus().length, node: process.versions.node };
-writeFileSync(join(root, 'bench/results/phase-one.json'), `${JSON.stringify({ machine, summary, rows }, null, 2)}\n`);
+saveResults('phase-one', { machine: describeMachine(), summary, rows });
 rmSync(work, { recursive: true });

@@ -15,11 +15,15 @@ export interface Timed {
   readonly stdout: string;
 }
 
-/** Runs `program` in the project's folder. Throws when its status is not 0. */
+/**
+ * Runs `program` in the project's folder. Throws when its status is not 0.
+ * @param look is called every 50 ms, and once at the end, with the seconds since the start.
+ */
 export function timeProcess(
   program: string,
   words: readonly string[],
   env: Record<string, string> = {},
+  look?: (seconds: number) => void,
 ): Promise<Timed> {
   const start = performance.now();
   const child = spawn(program, words, {
@@ -31,21 +35,28 @@ export function timeProcess(
   child.stdout.on('data', chunk => {
     stdout += chunk;
   });
+  const seconds = () => (performance.now() - start) / 1000;
   const watch = setInterval(() => {
     peak = Math.max(peak, residentMegabytes(child.pid!));
+    look?.(seconds());
   }, 50);
   return new Promise((resolve, reject) => {
     child.on('close', status => {
       clearInterval(watch);
+      look?.(seconds());
       if (status !== 0) reject(new Error(`${program} ${words.join(' ')} ended with ${status}`));
-      else resolve({ seconds: (performance.now() - start) / 1000, megabytes: Math.round(peak), stdout });
+      else resolve({ seconds: seconds(), megabytes: Math.round(peak), stdout });
     });
   });
 }
 
 /** Runs the built `graft` with --json in mind. */
-export function timeGraft(words: readonly string[], env: Record<string, string> = {}): Promise<Timed> {
-  return timeProcess(process.execPath, ['bin/graft.js', ...words], env);
+export function timeGraft(
+  words: readonly string[],
+  env: Record<string, string> = {},
+  look?: (seconds: number) => void,
+): Promise<Timed> {
+  return timeProcess(process.execPath, ['bin/graft.js', ...words], env, look);
 }
 
 function residentMegabytes(ancestor: number): number {
@@ -64,15 +75,4 @@ function residentMegabytes(ancestor: number): number {
   const sum = (id: number): number =>
     (resident.get(id) ?? 0) + (children.get(id) ?? []).reduce((total, child) => total + sum(child), 0);
   return sum(ancestor);
-}
-
-/** Arithmetic mean. */
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Sample standard deviation. */
-export function deviation(values: readonly number[]): number {
-  const middle = mean(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1));
 }
