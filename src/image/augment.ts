@@ -27,7 +27,7 @@ export interface Augmentation {
   readonly greyscale: number;
 }
 
-/** What graft uses unless told otherwise. */
+/** What the views of phase one use unless told otherwise. */
 export const defaultAugmentation: Augmentation = {
   flip: true,
   verticalFlip: false,
@@ -39,6 +39,19 @@ export const defaultAugmentation: Augmentation = {
   contrast: 0.2,
   saturation: 0.2,
   greyscale: 0,
+};
+
+/**
+ * What fine-tuning uses unless told otherwise: it learns by heart what it sees twice, and sees a new view in every epoch, so
+ * that stronger ones pay (docs/performance.md).
+ */
+export const strongAugmentation: Augmentation = {
+  ...defaultAugmentation,
+  rotation: 30,
+  zoom: 0.5,
+  brightness: 0.2,
+  contrast: 0.3,
+  saturation: 0.3,
 };
 
 type Six = readonly [number, number, number, number, number, number];

@@ -2,7 +2,7 @@
 import { type OptimiserName, optimiserNames } from '../autodiff/optimisers.ts';
 import { GraftError } from '../base/errors.ts';
 import { type DeviceChoice, deviceChoices } from '../engine/device.ts';
-import { type Augmentation, defaultAugmentation } from '../image/augment.ts';
+import { type Augmentation, defaultAugmentation, strongAugmentation } from '../image/augment.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { defaultFineTuneOptions, type FineTuneOptions } from '../train/fine-tune.ts';
 import { defaultHeadOptions, type HeadOptions } from '../train/head.ts';
@@ -116,6 +116,8 @@ export interface TrainSettings {
   readonly views: number;
   readonly augmentation: Augmentation;
   readonly fineTune: FineTuneOptions;
+  /** Augmentation of the views of fine-tuning, which there are unless `views` is 0. */
+  readonly fineTuneAugmentation: Augmentation;
   /** First stage that is fine-tuned. */
   readonly freeze: number;
   readonly cutViews: number;
@@ -204,9 +206,17 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   if (cutViews > 0 && fineTune.mixup > 0) {
     throw new GraftError('usage', 'mixup blends photos, and cut-views keeps none.', 'Leave one of the two out.');
   }
-  const augmentation = Object.fromEntries(
-    Object.entries(defaultAugmentation).map(([name, value]) => [name, options[name as keyof Augmentation] ?? value]),
-  ) as unknown as Augmentation;
+  if (cutViews > 0 && options.views === 0) {
+    throw new GraftError(
+      'usage',
+      `cut-views is ${cutViews}, but there are no augmented views (views is 0).`,
+      'Leave one of the two out.',
+    );
+  }
+  const augment = (defaults: Augmentation) =>
+    Object.fromEntries(
+      Object.entries(defaults).map(([name, value]) => [name, options[name as keyof Augmentation] ?? value]),
+    ) as unknown as Augmentation;
   return {
     data: options.data,
     card,
@@ -216,8 +226,9 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     validationFraction: options.val,
     manifest: options.manifest,
     views: options.views ?? DEFAULT_VIEWS,
-    augmentation,
+    augmentation: augment(defaultAugmentation),
     fineTune,
+    fineTuneAugmentation: augment(strongAugmentation),
     freeze,
     cutViews,
     saveEvery: options.saveEvery ?? 2,

@@ -58,6 +58,7 @@ export function identifyTraining(settings: PhaseTwoSettings, provenance: Provena
     views,
     head,
     fine_tuning: options,
+    fine_tuning_augmentation: settings.fineTuneAugmentation,
     freeze,
     cut_views: cutViews,
     device: settings.device,

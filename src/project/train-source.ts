@@ -31,7 +31,8 @@ export interface Source {
  * `cutViews`, what the frozen stages make of so many views, so that they are never computed again.
  */
 export async function* openSource(settings: TrainSettings, manifest: Manifest, weights: Weights): Steps<Source> {
-  const { card, freeze, preprocess, augmentation, workers, cutViews, data } = settings;
+  const { card, freeze, preprocess, workers, cutViews, data } = settings;
+  const augmentation = settings.fineTuneAugmentation;
   const { seed } = settings.fineTune;
   const sized = { ...card, preprocess };
   const fileOf = (photo: ManifestPhoto) => resolve(data, photo.path);
@@ -85,7 +86,7 @@ export async function* openSource(settings: TrainSettings, manifest: Manifest, w
             sample(epoch) {
               const common = { file: fileOf(photo), sha256 };
               if (epoch === 0) return { ...common, place: plain, view: null };
-              if (!cut) return { ...common, place: plain, view: [seed, sha256, epoch] };
+              if (!cut) return { ...common, place: plain, view: settings.views > 0 ? [seed, sha256, epoch] : null };
               return { ...common, place: place(1 + ((epoch - 1) % cutViews)), view: null };
             },
           };

@@ -132,6 +132,6 @@ test('help and README name the defaults that are used', async () => {
     ...strengths,
   };
   for (const [flag, value] of Object.entries(defaults)) {
-    assert.match(help, new RegExp(`--${flag} <[^>]+> [^<]*\\(default: ${value}\\)`), `--${flag} ${value}`);
+    assert.match(help, new RegExp(`--${flag} <[^>]+> [^<]*\\(default: ${value}[;)]`), `--${flag} ${value}`);
   }
 });
