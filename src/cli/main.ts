@@ -98,7 +98,9 @@ function parseNumber(text: string, name: NumberSetting): number {
 function printError(error: unknown): void {
   if (error instanceof GraftError) {
     const hint = error.hint ? `\n${error.hint}` : '';
-    process.stderr.write(`${paintError('red', 'graft:')} ${printable(error.message)}${hint}\n`);
+    // A message may end with a list, two spaces before each line of it.
+    const message = error.message.split('\n  ').map(printable).join('\n  ');
+    process.stderr.write(`${paintError('red', 'graft:')} ${message}${hint}\n`);
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -71,9 +71,21 @@ export async function clearRunFolder(folder: string): Promise<void> {
   }
 }
 
+/** Takes away what processes that were killed had begun to write. */
+export async function dropUnfinishedFiles(folder: string): Promise<void> {
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (isUnfinished(name)) await rm(join(folder, name), { force: true });
+  }
+}
+
 /** Takes a run folder away again if nothing was written into it. */
 export async function dropEmptyRunFolder(folder: string): Promise<void> {
   await rmdir(folder).catch(() => {});
+}
+
+/** The names under which `writeWhole` writes. */
+function isUnfinished(name: string): boolean {
+  return /\.part-\d+-\d+$/.test(name);
 }
 
 /** Free is a folder that is not there, is empty, or holds nothing but the beginnings of a run that did not finish. */
@@ -82,7 +94,7 @@ async function isFree(folder: string): Promise<boolean> {
     // Not its weights: what was trained is lost only where somebody says so.
     const kept: readonly string[] = [runFiles.metrics, runFiles.weights];
     const ours = Object.values(runFiles).filter(name => !kept.includes(name)) as readonly string[];
-    return (await readdir(folder)).every(name => ours.includes(name) || name.includes('.part-'));
+    return (await readdir(folder)).every(name => ours.includes(name) || isUnfinished(name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
     throw error;

@@ -16,7 +16,7 @@ import { exportModel, type ProofFigures } from './export-model.ts';
 import type { Provenance } from './provenance.ts';
 import { writeResults } from './results.ts';
 import { resumeRun } from './resume.ts';
-import { clearRunFolder, dropEmptyRunFolder, makeRunFolder, runFiles } from './run-folder.ts';
+import { clearRunFolder, dropEmptyRunFolder, dropUnfinishedFiles, makeRunFolder, runFiles } from './run-folder.ts';
 import { countPhotos, countValidation, readDataset, requireUnchanged } from './train-dataset.ts';
 import { resolveTrainOptions, type TrainingJob, type TrainOptions } from './train-options.ts';
 import { type Features, openFeatures, trainOnFeatures } from './train-phase-one.ts';
@@ -88,6 +88,7 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
   // The runtimes that will prove the export load on one core while the head trains on another.
   const classifiers = startClassifiers(Math.min(settings.workers, countValidation(scanned)), ['onnx', 'tflite']);
   try {
+    await dropUnfinishedFiles(folder);
     if (job.folder === undefined) await clearRunFolder(folder);
     else yield* requireUnchanged(scanned, settings);
     const features = yield* openFeatures(settings, scanned, weights, cache);
