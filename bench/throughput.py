@@ -20,6 +20,13 @@ from torch import nn
 from mobilenet_v3_small import MEAN, STD, STAGE_WIDTHS, load_mobilenet_v3_small
 
 
+class Mean(nn.Module):
+    """[N, C, H, W] to [N, C]."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
 def load_backbone(name, weights):
     """Returns (stages, channels of the last one)."""
     if name == "mobilenet_v3_small":
@@ -48,7 +55,7 @@ def main():
     torch.set_num_threads(job["threads"])
     torch.set_flush_denormal(True)
     features, width = load_backbone(job["backbone"], job["weights"])
-    model = nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, job["classes"]))
+    model = nn.Sequential(features, Mean(), nn.Linear(width, job["classes"]))
     model = model.to(memory_format=torch.channels_last).eval()
     batches = load_batches(job)
     # `foreach` is the faster of PyTorch's two ways to step.
