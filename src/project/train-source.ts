@@ -1,5 +1,6 @@
 // What fine-tuning reads: decoded photos or activations in a cache that is filled first, and the photos' places in it.
 import { join, resolve } from 'node:path';
+import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import type { Manifest, ManifestPhoto } from '../dataset/manifest.ts';
 import { writeOnnx } from '../onnx/write.ts';
@@ -44,10 +45,12 @@ export async function* openSource(settings: TrainSettings, manifest: Manifest, w
   if (cut) {
     const [shape, pooled] = [cutShape(sized, freeze), frozenWidth(card, freeze)];
     kind = { kind: 'activations', cut: shape, pooled };
+    const bytes = 2 * (sizeOf(shape) + pooled);
+    requireRoom(photos, cutViews, bytes);
     cache = await openRecordCache({
       folder: join(cacheFolder(), 'activations', `${backboneFolder(settings, weights)}-${freeze}`),
       suffix: 'activations',
-      bytes: 2 * (sizeOf(shape) + pooled),
+      bytes,
       maxBytes: MAX_CACHE_BYTES,
     });
   } else {
@@ -74,6 +77,7 @@ export async function* openSource(settings: TrainSettings, manifest: Manifest, w
       ...(cut ? { makeGraph: () => writeOnnx(buildFrozenGraph(sized, weights.parameters, freeze)) } : {}),
     });
     const readable = yield* dropUnreadable(manifest, data, failed);
+    if (cut) requireViews(cache, readable, settings);
     const list = (split: string): FineTunePhoto[] =>
       readable.photos
         .filter(photo => photo.split === split)
@@ -95,5 +99,33 @@ export async function* openSource(settings: TrainSettings, manifest: Manifest, w
   } catch (error) {
     await cache.close();
     throw error;
+  }
+}
+
+/** Activations have to fit into the cache: unlike pixels, they are not made again on the way. */
+function requireRoom(photos: readonly ManifestPhoto[], cutViews: number, bytes: number): void {
+  const records = photos.reduce((sum, { split }) => sum + 1 + (split === 'train' ? cutViews : 0), 0);
+  if (records * bytes <= MAX_CACHE_BYTES) return;
+  const gigabytes = (size: number) => `${(size / 1e9).toFixed(1)} GB`;
+  throw new GraftError(
+    'usage',
+    `With ${cutViews} cut-views the activations take ${gigabytes(records * bytes)}, and ${gigabytes(MAX_CACHE_BYTES)} may be cached.`,
+    'Use fewer --cut-views, or a larger --freeze: later stages give less.',
+  );
+}
+
+/** Makes sure that every view is there; others' records may have taken the room. */
+export function requireViews(cache: Pick<RecordCache, 'locate'>, manifest: Manifest, settings: TrainSettings): void {
+  const { preprocess, fineTuneAugmentation, cutViews } = settings;
+  for (const { sha256, split } of manifest.photos) {
+    if (split === 'test') continue;
+    for (let view = 0; view <= (split === 'train' ? cutViews : 0); view++) {
+      if (cache.locate(viewKey(sha256, view, preprocess, fineTuneAugmentation))) continue;
+      throw new GraftError(
+        'usage',
+        `The cache of activations in ${cacheFolder()} is full of those of other trainings.`,
+        'Delete its folder "activations" and run it again, or leave --cut-views out.',
+      );
+    }
   }
 }

@@ -105,8 +105,8 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   };
   const pool: WorkerPool<TrainSetup, TrainQuestion, TrainAnswer> = startPool(
     new URL('./train-worker.ts', import.meta.url),
-    // A graphics card is fed by one thread.
-    device === 'cpu' ? options.workers : 1,
+    // A graphics card is fed by one thread; and a thread without a part of the batch would only take memory.
+    device === 'cpu' ? Math.min(options.workers, parts) : 1,
   );
   pool.equip(setup);
   const optimiser = await openOptimiser(

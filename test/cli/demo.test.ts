@@ -1,6 +1,6 @@
 // The demo through the real command line: it draws, learns well above chance, proves, and paints a picture; in time.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -26,9 +26,11 @@ test('graft demo draws, trains, proves and paints', async () => {
 });
 
 test('what a killed run and a desktop leave among the photos does not stop the next demo', async () => {
-  writeFileSync(join(folder, 'runs/leaves-160-seed-0/healthy/leaf-0012.jpg.part-123-4'), 'half');
-  writeFileSync(join(folder, 'runs/leaves-160-seed-0/.DS_Store'), '');
-  const again = await graft(['demo', '--photos', '160', '--workers', '32', '--json'], { cwd: folder });
+  const leaves = join(folder, 'runs/leaves-40-seed-0');
+  mkdirSync(join(leaves, 'healthy'), { recursive: true });
+  writeFileSync(join(leaves, 'healthy/leaf-0012.jpg.part-123-4'), 'half');
+  writeFileSync(join(leaves, '.DS_Store'), '');
+  const again = await graft(['demo', '--photos', '40', '--workers', '32', '--json'], { cwd: folder });
   assert.equal(again.status, 0, again.stderr);
   assert.equal((JSON.parse(again.stdout) as DemoResult).run, join('runs', 'demo2'));
 });

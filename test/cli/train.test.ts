@@ -15,10 +15,12 @@ after(() => set.remove());
 
 /** Runs graft in the folder of the photos, with features cached there: nothing is known from other tests. */
 const run = (...words: string[]) => graft(words, { cwd: set.folder });
+/** Trains the head only: test/cli/fine-tune.test.ts fine-tunes. */
+const train = (data: string, ...words: string[]) => run('train', data, '--fine-tune-epochs', '0', ...words);
 const read = (file: string) => readFileSync(join(set.folder, file), 'utf8');
 
 test('train writes a whole run folder, and the second run finds its features', async () => {
-  const first = await run('train', './leaves', '--epochs', '30', '--seed', '3', '--json');
+  const first = await train('./leaves', '--epochs', '30', '--seed', '3', '--json');
   assert.equal(first.status, 0, first.stderr);
   const result = JSON.parse(first.stdout) as TrainResult;
   assert.deepEqual(readdirSync(join(set.folder, 'runs/train')).sort(), [
@@ -29,7 +31,10 @@ test('train writes a whole run folder, and the second run finds its features', a
     'model.onnx',
     'model.tflite',
     'results.csv',
+    'weights',
   ]);
+  assert.deepEqual(readdirSync(join(set.folder, 'runs/train/weights')), ['head.safetensors']);
+  assert.equal(result.fine_tuning, null);
   assert.deepEqual(JSON.parse(read('runs/train/metrics.json')), result);
   assert.deepEqual(result.classes, ['healthy', 'unhealthy']);
   assert.equal(read('runs/train/labels.txt'), 'healthy\nunhealthy\n');
@@ -39,16 +44,14 @@ test('train writes a whole run folder, and the second run finds its features', a
   assert.equal(result.proof.top_class_agreement, 1);
   assert.ok(result.proof.max_difference < 1e-4, `${result.proof.max_difference}`);
   const rows = read('runs/train/results.csv').trim().split('\n');
-  assert.equal(rows[0], 'epoch,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy');
+  assert.equal(rows[0], 'phase,epoch,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy');
   assert.equal(rows.length, result.epochs + 1);
   const args = JSON.parse(read('runs/train/args.json'));
   assert.equal(args.settings.head.seed, 3);
   assert.equal(args.settings.head.epochs, 30);
   assert.equal(args.settings.views, 3);
 
-  const second = JSON.parse(
-    (await run('train', './leaves', '--epochs', '30', '--seed', '3', '--json')).stdout,
-  ) as TrainResult;
+  const second = JSON.parse((await train('./leaves', '--epochs', '30', '--seed', '3', '--json')).stdout) as TrainResult;
   assert.equal(second.run, join('runs', 'train2'));
   assert.equal(second.features.computed, 0);
   assert.ok(second.features.cached > 0);
@@ -120,6 +123,20 @@ test('a photo that cannot be read is named, the others are told, and the status 
   assert.match(stdout, /leaf-0001\.jpg/);
 });
 
+test('views and mirroring are switched off where that is said', async () => {
+  const settings = (name: string) => JSON.parse(read(`runs/${name}/args.json`)).settings;
+  for (const [name, ...words] of [
+    ['plain', '--views', '0'],
+    ['unmirrored', '--no-flip', '--views', '1'],
+  ] as const) {
+    const { status, stderr } = await train('./leaves', '--epochs', '2', '--name', name, ...words);
+    assert.equal(status, 0, stderr);
+  }
+  assert.equal(settings('plain').views, 0);
+  assert.equal(settings('unmirrored').augmentation.flip, false);
+  assert.equal(settings('train').augmentation.flip, true);
+});
+
 test('more photos: only what is new is computed', async () => {
   const more = join(set.folder, 'more');
   cpSync(join(set.folder, 'leaves'), more, { recursive: true });
@@ -129,7 +146,7 @@ test('more photos: only what is new is computed', async () => {
     cpSync(join(extra.data, 'healthy', name), join(more, 'healthy', name));
   }
   await extra.remove();
-  const { stdout, stderr } = await run('train', './more', '--epochs', '5', '--seed', '3', '--json');
+  const { stdout, stderr } = await train('./more', '--epochs', '5', '--seed', '3', '--json');
   const { features, excluded } = JSON.parse(stdout) as TrainResult;
   assert.equal(excluded, 1);
   assert.match(stderr, /copy\.jpg/);
@@ -140,19 +157,21 @@ test('more photos: only what is new is computed', async () => {
 
 test('a named run folder that holds something is not touched without --exist-ok', async () => {
   const before = read('runs/train/metrics.json');
-  const refused = await run('train', './leaves', '--name', 'train');
+  const refused = await train('./leaves', '--name', 'train');
   assert.equal(refused.status, 1);
   assert.match(refused.stderr, /run folder .*train exists.*\n.*--exist-ok/);
   assert.equal(read('runs/train/metrics.json'), before);
-  const allowed = await run('train', './leaves', '--name', 'train', '--exist-ok', '--epochs', '2', '--json');
+  const allowed = await train('./leaves', '--name', 'train', '--exist-ok', '--epochs', '2', '--json');
   assert.equal(allowed.status, 0, allowed.stderr);
   assert.equal((JSON.parse(allowed.stdout) as TrainResult).epochs, 2);
 });
 
+const twentyFour = ['--fine-tune-epochs', '0', '--views', '24'];
+
 test('Ctrl-C ends with one sentence, and what was computed stays in the cache', async () => {
   const env = { GRAFT_CACHE: join(set.folder, 'cache') };
   cpSync(await weightsFolder(), join(env.GRAFT_CACHE, 'weights'), { recursive: true });
-  const stopped = await graft(['train', './leaves', '--name', 'stopped', '--views', '24'], {
+  const stopped = await graft(['train', './leaves', '--name', 'stopped', ...twentyFour], {
     cwd: set.folder,
     env,
     start: child => signalWhenBusy(child, env.GRAFT_CACHE, 'SIGINT'),
@@ -160,7 +179,7 @@ test('Ctrl-C ends with one sentence, and what was computed stays in the cache', 
   assert.equal(stopped.status, 130, stopped.stderr);
   assert.match(stopped.stderr, /Stopped\./);
   assert.equal(existsSync(join(set.folder, 'runs/stopped')), false, 'no empty run folder is left');
-  const again = await graft(['train', './leaves', '--views', '24', '--epochs', '2', '--json'], {
+  const again = await graft(['train', './leaves', ...twentyFour, '--epochs', '2', '--json'], {
     cwd: set.folder,
     env,
   });
@@ -172,14 +191,14 @@ test('Ctrl-C ends with one sentence, and what was computed stays in the cache', 
 test('kill -9 in the middle of the features loses at most what was in flight', async () => {
   const env = { GRAFT_CACHE: join(set.folder, 'cache') };
   rmSync(join(env.GRAFT_CACHE, 'features'), { recursive: true });
-  const killed = await graft(['train', './leaves', '--name', 'killed', '--views', '24'], {
+  const killed = await graft(['train', './leaves', '--name', 'killed', ...twentyFour], {
     cwd: set.folder,
     env,
     start: child => signalWhenBusy(child, env.GRAFT_CACHE, 'SIGKILL'),
   });
   assert.equal(killed.status, null);
   assert.equal(existsSync(join(set.folder, 'runs/killed/metrics.json')), false);
-  const again = await graft(['train', './leaves', '--views', '24', '--epochs', '2', '--json'], {
+  const again = await graft(['train', './leaves', ...twentyFour, '--epochs', '2', '--json'], {
     cwd: set.folder,
     env,
   });
