@@ -40,7 +40,11 @@ for (const command of commands.filter(line => !setUp.includes(line))) {
   test(`README: ${command}`, async () => {
     const words = command.split(' ');
     assert.deepEqual(words.slice(0, 2), ['npx', 'graft']);
-    const { status, stderr } = await graft(words.slice(2), { cwd: set.folder });
+    // As typed, but on small images where it trains: seconds instead of minutes.
+    const trains = words[2] === 'train' || words[2] === 'find-lr';
+    const { status, stderr } = await graft([...words.slice(2), ...(trains ? ['--imgsz', '64'] : [])], {
+      cwd: set.folder,
+    });
     assert.equal(status, 0, stderr);
   });
 }
@@ -111,13 +115,14 @@ test('nothing speaks of a place or a person that a reader cannot know', () => {
 test('help and README name the defaults that are used', async () => {
   const { defaultHeadOptions } = await import('../../src/train/head.ts');
   const { splitDefaults } = await import('../../src/dataset/split-photos.ts');
-  const { defaultAugmentation } = await import('../../src/image/augment.ts');
+  const { defaultAugmentation, strongAugmentation } = await import('../../src/image/augment.ts');
   const { resolveTrainOptions } = await import('../../src/project/train-options.ts');
   const { stdout } = await graft(['train', '--help']);
   const help = stdout.replace(/\s+/g, ' ');
   const settings = resolveTrainOptions({ data: 'x' });
   const { flip: _, verticalFlip: __, ...strengths } = defaultAugmentation;
-  const defaults: Record<string, number> = {
+  const { fineTune } = settings;
+  const defaults: Record<string, number | string> = {
     epochs: defaultHeadOptions.epochs,
     batch: defaultHeadOptions.batch,
     imgsz: settings.preprocess.size,
@@ -130,8 +135,38 @@ test('help and README name the defaults that are used', async () => {
     val: splitDefaults.validationFraction,
     views: settings.views,
     ...strengths,
+    'fine-tune-epochs': fineTune.epochs,
+    freeze: settings.freeze,
+    'fine-tune-lr': fineTune.lr,
+    'fine-tune-batch': fineTune.batch,
+    'fine-tune-patience': fineTune.patience,
+    'fine-tune-weight-decay': fineTune.weightDecay,
+    'layer-decay': fineTune.layerDecay,
+    schedule: fineTune.schedule,
+    warmup: fineTune.warmup,
+    optimiser: fineTune.optimiser,
+    mixup: fineTune.mixup,
+    'clip-norm': fineTune.clipNorm,
+    'average-decay': fineTune.averageDecay,
+    'cut-views': settings.cutViews,
+    'save-every': settings.saveEvery,
+    device: settings.device,
   };
   for (const [flag, value] of Object.entries(defaults)) {
     assert.match(help, new RegExp(`--${flag} <[^>]+> [^<]*\\(default: ${value}[;)]`), `--${flag} ${value}`);
+  }
+  // Fine-tuning sees stronger views: where its strength is another one, the help has both.
+  for (const [flag, value] of Object.entries(strengths)) {
+    const strong = strongAugmentation[flag as keyof typeof strengths];
+    if (strong === value) continue;
+    assert.match(help, new RegExp(`--${flag} <[^>]+> [^<]*; fine-tuning: ${strong}\\)`), `--${flag} ${strong}`);
+  }
+  // Every option of the library says its default, and the same one.
+  const comments = read('src/project/train-options.ts');
+  for (const [flag, value] of Object.entries(defaults)) {
+    const name = flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    const said = new RegExp(`Default: ([^\\n]*)\\. \\*/\\n {2}readonly ${name}\\?:`).exec(comments)?.[1];
+    if (said !== undefined) assert.ok(said.split(/[, ]/).includes(String(value)), `${name}: ${value}, and "${said}"`);
+    else assert.ok(flag in strengths, `${name} has no default in its comment`);
   }
 });
