@@ -170,8 +170,8 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       answers.forEach((answer, slot) => {
         loss += answer.loss;
         logits.set(answer.logits, slot * PART * classes);
-        addInto(sum, gradients[slot]!, slot === 0);
       });
+      sumInto(sum, gradients.slice(0, answers.length));
       const norm = Number.isFinite(loss) ? await optimiser.step(sum, rate) : Number.NaN;
       if (Number.isFinite(norm)) version++;
       return { loss, logits, norm };
@@ -209,8 +209,19 @@ function split<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
-/** sum += values, or sum = values for the first. */
-function addInto(sum: Float32Array, values: Float32Array, first: boolean): void {
-  if (first) sum.set(values);
-  else for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
+/** sum = ((first + second) + third) + ..., four vectors in one pass over the sum: that is limited by memory. */
+function sumInto(sum: Float32Array, vectors: readonly Float32Array[]): void {
+  sum.fill(0);
+  let at = 0;
+  for (; at + 3 < vectors.length; at += 4) {
+    const [a, b, c, d] = vectors.slice(at, at + 4) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    for (let i = 0; i < sum.length; i++) {
+      // Rounded after each addition, so that the result does not depend on how many are added in a pass.
+      sum[i] = Math.fround(Math.fround(Math.fround(sum[i]! + a[i]!) + b[i]!) + c[i]!) + d[i]!;
+    }
+  }
+  for (; at < vectors.length; at++) {
+    const values = vectors[at]!;
+    for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
+  }
 }
