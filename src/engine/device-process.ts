@@ -29,6 +29,8 @@ async function tryDevice(device: string): Promise<string | null> {
   }
 }
 
+// Ctrl-C reaches the whole group of processes; the parent is the one that decides.
+process.on('SIGINT', () => {});
 const problem = await tryDevice(process.argv[2]!);
 process.send!({ problem } satisfies DeviceVerdict);
 process.disconnect();

@@ -127,11 +127,15 @@ export async function* fineTuneRun(job: PhaseTwo): Steps<FineTuned> {
     const identity = identifyTraining(settings, provenance);
     const resume = await loadCheckpoint(weightsFolder, spans, identity);
     if (resume) {
-      yield { type: 'note', message: describeResume(resume) };
+      yield { type: 'note', message: describeResume(resume, settings.fineTune.epochs) };
       // It may have been cut off between the checkpoint and these.
       await writeResults(folder, { head: head.epochs, fineTuning: resume.records });
     }
-    if (settings.tensorboard) events = await openEventFile(join(folder, runFiles.tensorboard), resume?.epoch);
+    if (settings.tensorboard) {
+      const told = resume?.records.at(-1);
+      events = await openEventFile(join(folder, runFiles.tensorboard), told?.epoch ?? resume?.epoch);
+      if (told) await events.scalars(told.epoch, scalarsOf(told));
+    }
     let lastSave = performance.now();
     let start = resume?.start;
     const result = yield* fineTune({
@@ -175,7 +179,8 @@ function takeParameters(values: Float32Array, spans: readonly ParameterSpan[]): 
   );
 }
 
-function describeResume({ epoch, step, best }: FineTuneState): string {
+function describeResume({ epoch, step, best }: FineTuneState, epochs: number): string {
   const within = step > 0 ? ` after step ${step}` : '';
-  return `Going on in epoch ${epoch}${within}; the best so far is epoch ${best.epoch}, ${(100 * best.validationAccuracy).toFixed(1)} % right.`;
+  const place = epoch > epochs ? 'Going on behind the last epoch' : `Going on in epoch ${epoch}${within}`;
+  return `${place}; the best so far is epoch ${best.epoch}, ${(100 * best.validationAccuracy).toFixed(1)} % right.`;
 }

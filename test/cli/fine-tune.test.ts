@@ -20,7 +20,9 @@ import { makeRng } from '../../src/base/rng.ts';
 import type { TrainResult } from '../../src/index.ts';
 import { resolveTrainOptions } from '../../src/project/train-options.ts';
 import { readSafetensors } from '../../src/tensor/safetensors.ts';
+import { readShown } from '../support/events.ts';
 import { type CallOptions, drawSmallDataset, type Finished, graft } from '../support/graft.ts';
+import { assertClose } from '../support/reference.ts';
 
 let set: Awaited<ReturnType<typeof drawSmallDataset>>;
 before(async () => {
@@ -164,7 +166,7 @@ async function killAndGoOn(
     else ended(finished, 0);
     if (existsSync(join(folder, 'metrics.json'))) break;
   }
-  assert.ok(killed >= kills.length - 1, `${killed} of ${kills.length} runs were killed in time`);
+  assert.ok(killed >= kills.length / 2, `${killed} of ${kills.length} runs were killed in time`);
   assertSameRun(name, wanted);
 }
 
@@ -183,19 +185,34 @@ test('a run that saves after every step goes on exactly, wherever it is killed',
   await killAndGoOn('b', 'a', kills, ['--no-flip', '--save-every', '0']);
 });
 
-test('so does one that saves after every epoch, with other numbers of threads', async () => {
+test('so does one that saves after every epoch, with other numbers of threads, and TensorBoard shows each epoch once', async () => {
   const kills: Kill[] = [
     { file: 'weights/head.safetensors', words: ['--threads', '3'] },
     { file: last, words: ['--threads', '1'] },
     { file: last, words: ['--workers', '2'] },
     { file: 'model.tflite', delay: 0 },
   ];
-  await killAndGoOn('c', 'a', kills, ['--no-flip']);
+  await killAndGoOn('c', 'a', kills, ['--no-flip', '--tensorboard']);
+  const [, ...rows] = readFileSync(at('runs/c/results.csv'), 'utf8').trim().split('\n');
+  const wanted = rows.map(row => row.split(',')).filter(([phase]) => phase === 'fine-tuning');
+  const shown = readShown(at('runs/c/tensorboard'));
+  assert.deepEqual(
+    shown.map(({ step }) => step),
+    wanted.map(row => Number(row[1])),
+  );
+  const losses = shown.map(({ values }) => values['loss/validation']!);
+  assertClose(
+    losses,
+    wanted.map(row => Number(row[5])),
+    1e-5,
+    'validation losses',
+  );
 });
 
 test('Ctrl-C saves the step that was reached and says how to go on; the same words go on too', async () => {
   const words = ['./leaves', ...tiny, '--name', 'cut', '--no-flip'];
-  const stopped = await run(['train', ...words], {
+  // Slowly, so that there is time to stop it in.
+  const stopped = await run(['train', ...words, '--threads', '1'], {
     start: child => onWritten(child, at('runs/cut', last), 1, 0, () => child.kill('SIGINT')),
   });
   ended(stopped, 130, /Stopped\.\n.*graft train --resume runs\/cut\n$/);
@@ -204,14 +221,10 @@ test('Ctrl-C saves the step that was reached and says how to go on; the same wor
   assert.equal(existsSync(at('runs/cut/metrics.json')), false);
   cpSync(at('runs/cut'), at('runs/again'), { recursive: true });
   writeFileSync(at('runs/again/weights/last.safetensors.part-1-0'), 'what a killed process left');
-  const resumed = await run(['train', '--resume', 'runs/again', ...words, '--tensorboard']);
+  const resumed = await run(['train', '--resume', 'runs/again', ...words]);
   ended(resumed, 0, new RegExp(`Going on in epoch ${content.epoch} after step ${content.step}`));
   assertSameRun('again', 'a');
   assert.equal(existsSync(at('runs/again/weights/last.safetensors.part-1-0')), false);
-  const events = readdirSync(at('runs/again/tensorboard'));
-  assert.equal(events.length, 1);
-  assert.match(events[0]!, /tfevents/);
-  assert.ok(statSync(at('runs/again/tensorboard', events[0]!)).size > 200);
 });
 
 /** Tries to go on with a copy of the run that was cut off, and sees that nothing in it was touched. */

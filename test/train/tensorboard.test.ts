@@ -4,10 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fromBinary } from '@bufbuild/protobuf';
 import type { GraftError } from '../../src/base/errors.ts';
-import { EventSchema } from '../../src/train/generated/event_pb.ts';
 import { openEventFile } from '../../src/train/tensorboard.ts';
+import { crc32c, readEvents } from '../support/events.ts';
 import { readReference, temporaryFolder } from '../support/reference.ts';
 
 interface ReferenceFile {
@@ -16,43 +15,6 @@ interface ReferenceFile {
   readonly steps: readonly { step: number; values: Record<string, number> }[];
   /** Base64. */
   readonly file: string;
-}
-
-/** CRC-32C by its definition: a bit at a time, the reversed polynomial 0x82f63b78. */
-function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
-  }
-  return ~crc >>> 0;
-}
-
-function unmask(masked: number): number {
-  const turned = (masked - 0xa282ead8) >>> 0;
-  return ((turned << 15) | (turned >>> 17)) >>> 0;
-}
-
-/** The events of a file, with all its checksums checked; a torn last record is left out. */
-function readEvents(path: string): { step: number; what: string | undefined; values: Record<string, number> }[] {
-  const bytes = readFileSync(path);
-  const events = [];
-  for (let start = 0; start + 12 <= bytes.length; ) {
-    const end = start + 12 + Number(bytes.readBigUInt64LE(start));
-    if (end + 4 > bytes.length) break;
-    assert.equal(unmask(bytes.readUInt32LE(start + 8)), crc32c(bytes.subarray(start, start + 8)));
-    assert.equal(unmask(bytes.readUInt32LE(end)), crc32c(bytes.subarray(start + 12, end)));
-    const { step, what, wallTime } = fromBinary(EventSchema, bytes.subarray(start + 12, end));
-    assert.ok(Math.abs(wallTime - Date.now() / 1000) < 60);
-    const values = what.case === 'summary' ? what.value.value : [];
-    events.push({
-      step: Number(step),
-      what: what.case,
-      values: Object.fromEntries(values.map(({ tag, value }) => [tag, value.value!])),
-    });
-    start = end + 4;
-  }
-  return events;
 }
 
 test('the checksum of the reader here has the values of RFC 3720, B.4', () => {
