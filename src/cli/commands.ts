@@ -118,7 +118,7 @@ const trainOptions: readonly OptionRow[] = [
     flag: 'cut-views',
     kind: 'number',
     value: 'n',
-    help: 'views per photo to cache behind the frozen stages; 0 renders new ones in every epoch (default: 0)',
+    help: 'views per photo to cache behind the frozen stages; 0 renders new ones in every epoch (default: 0; --freeze 5 or more: 8)',
   },
   { flag: 'save-every', kind: 'number', value: 'minutes', help: 'time between checkpoints in an epoch (default: 2)' },
   { flag: 'resume', kind: 'text', value: 'run', help: 'go on with a run that was cut off, exactly where it was' },

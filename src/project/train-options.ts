@@ -83,7 +83,10 @@ export interface TrainOptions {
   readonly averageDecay?: number;
   /** Epochs of fine-tuning without a better validation loss before it stops. Default: 10. */
   readonly fineTunePatience?: number;
-  /** Views per photo whose activations behind the frozen stages are cached; 0 renders new views in every epoch. Default: 0. */
+  /**
+   * Views per photo whose activations behind the frozen stages are cached; 0 renders new views in every epoch. Default: 8 where
+   * freeze is 5 or more and neither views 0 nor mixup speak against it, else 0.
+   */
   readonly cutViews?: number;
   /** Minutes between checkpoints within an epoch. Default: 2. */
   readonly saveEvery?: number;
@@ -145,6 +148,13 @@ export const DEFAULT_VIEWS = 3;
 export const DEFAULT_FREEZE = 0;
 
 /**
+ * Augmented views whose activations are cached, and the first cut where that is so unless asked otherwise: at earlier ones
+ * a view takes 38 to 401 KB, from here on 10 to 20 KB (59 KB behind the last stage).
+ */
+export const DEFAULT_CUT_VIEWS = 8;
+export const CACHED_FROM = 5;
+
+/**
  * Fills in the defaults.
  * @throws GraftError `usage` for a value that cannot be used.
  */
@@ -195,7 +205,8 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   };
   const fineTune = resolveFineTuning(options);
   const freeze = options.freeze ?? DEFAULT_FREEZE;
-  const cutViews = options.cutViews ?? 0;
+  const cacheable = freeze >= CACHED_FROM && options.views !== 0 && fineTune.mixup === 0;
+  const cutViews = options.cutViews ?? (cacheable ? DEFAULT_CUT_VIEWS : 0);
   if (cutViews > 0 && freeze === 0) {
     throw new GraftError(
       'usage',
