@@ -110,7 +110,7 @@ function requireRoom(photos: readonly ManifestPhoto[], cutViews: number, bytes: 
   throw new GraftError(
     'usage',
     `With ${cutViews} cut-views the activations take ${gigabytes(records * bytes)}, and ${gigabytes(MAX_CACHE_BYTES)} may be cached.`,
-    'Use fewer --cut-views, or a larger --freeze: later stages give less.',
+    'Use fewer --cut-views (0 renders new views in every epoch), or a larger --freeze: later stages give less.',
   );
 }
 
@@ -124,7 +124,7 @@ export function requireViews(cache: Pick<RecordCache, 'locate'>, manifest: Manif
       throw new GraftError(
         'usage',
         `The cache of activations in ${cacheFolder()} is full of those of other trainings.`,
-        'Delete its folder "activations" and run it again, or leave --cut-views out.',
+        'Delete its folder "activations" and run it again, or add --cut-views 0.',
       );
     }
   }

@@ -116,7 +116,7 @@ test('help and README name the defaults that are used', async () => {
   const { defaultHeadOptions } = await import('../../src/train/head.ts');
   const { splitDefaults } = await import('../../src/dataset/split-photos.ts');
   const { defaultAugmentation, strongAugmentation } = await import('../../src/image/augment.ts');
-  const { resolveTrainOptions } = await import('../../src/project/train-options.ts');
+  const { CACHED_FROM, DEFAULT_CUT_VIEWS, resolveTrainOptions } = await import('../../src/project/train-options.ts');
   const { stdout } = await graft(['train', '--help']);
   const help = stdout.replace(/\s+/g, ' ');
   const settings = resolveTrainOptions({ data: 'x' });
@@ -161,11 +161,17 @@ test('help and README name the defaults that are used', async () => {
     if (strong === value) continue;
     assert.match(help, new RegExp(`--${flag} <[^>]+> [^<]*; fine-tuning: ${strong}\\)`), `--${flag} ${strong}`);
   }
+  assert.ok(help.includes(`--freeze ${CACHED_FROM} or more: ${DEFAULT_CUT_VIEWS})`));
   // Every option of the library says its default, and the same one.
   const comments = read('src/project/train-options.ts');
   for (const [flag, value] of Object.entries(defaults)) {
     const name = flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-    const said = new RegExp(`Default: ([^\\n]*)\\. \\*/\\n {2}readonly ${name}\\?:`).exec(comments)?.[1];
+    const comment = comments
+      .split(`\n  readonly ${name}?:`)[0]!
+      .split('/**')
+      .at(-1)!
+      .replace(/[\s*]+/g, ' ');
+    const said = /Default: (.*)\. \/$/.exec(comment)?.[1];
     if (said !== undefined) assert.ok(said.split(/[, ]/).includes(String(value)), `${name}: ${value}, and "${said}"`);
     else assert.ok(flag in strengths, `${name} has no default in its comment`);
   }
