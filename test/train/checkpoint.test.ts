@@ -150,7 +150,12 @@ test('a checkpoint of another training is refused with all that differs, and not
     const wanted = { ...identity, ...change };
     const lines = Object.keys(change).length;
     for (const load of [loadAll, loadHead]) {
-      await refuses(load(folder, wanted), /belongs to another training:/, ...patterns, new RegExp(`^.*(\\n  .*){${lines}}$`));
+      await refuses(
+        load(folder, wanted),
+        /belongs to another training:/,
+        ...patterns,
+        new RegExp(`^.*(\\n  .*){${lines}}$`),
+      );
     }
   }
   await refuses(
