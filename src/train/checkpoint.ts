@@ -7,8 +7,8 @@ import { writeWhole } from '../base/files.ts';
 import { readSafetensors, writeSafetensors } from '../tensor/safetensors.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { FineTuneState } from './fine-tune.ts';
+import type { ParameterSpan } from './flat-vector.ts';
 import type { EpochRecord, HeadWeights, Scaling } from './head.ts';
-import type { ParameterSpan } from './train-worker.ts';
 
 /** Files inside the folder of a run's weights. */
 export const checkpointFiles = {

@@ -1,6 +1,7 @@
 // A thread that trains: reads and renders its photos, runs the training graph on them, and leaves the gradients where the
 // trainer sums them; between steps it renders ahead.
 import { createHash } from 'node:crypto';
+import { gradientOf } from '../autodiff/split-parameters.ts';
 import { GraftError } from '../base/errors.ts';
 import { makeRng } from '../base/rng.ts';
 import { serve } from '../base/worker-pool.ts';
@@ -11,16 +12,9 @@ import { decodePhoto } from '../image/decode.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { readPhoto } from '../image/read-photo.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
+import { type FlatVector, viewTensors } from './flat-vector.ts';
 import { openPlaces, type Places } from './places.ts';
 import type { RecordPlace } from './record-cache.ts';
-import { gradientOf } from './training-graph.ts';
-
-/** A parameter's place in the flat vectors. */
-export interface ParameterSpan {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly start: number;
-}
 
 /** What the graphs start from. */
 export type TrainSource =
@@ -31,19 +25,19 @@ export type TrainSource =
 
 /** What a thread opens. */
 export interface TrainSetup {
-  /** ONNX file of `buildTrainingGraph`. */
-  readonly training: Uint8Array;
-  /** ONNX file to `logits` with the same inputs and parameters, without gradients. */
+  /** ONNX files of `buildTrainingGraphs`. */
+  readonly prologue: Uint8Array;
+  readonly step: Uint8Array;
   readonly evaluation: Uint8Array;
   /** Photos per run of either. */
   readonly batch: number;
   readonly classes: number;
-  readonly spans: readonly ParameterSpan[];
-  /** Number of parameters. */
-  readonly length: number;
+  /** The parameters, and what the prologue makes of them. */
+  readonly parameters: FlatVector;
+  readonly prepared: FlatVector;
   /** Two vectors of parameters: those that are trained, and their average. */
-  readonly parameters: SharedArrayBuffer;
-  /** One vector of gradients per part of a batch. */
+  readonly values: SharedArrayBuffer;
+  /** One vector of gradients of the prepared values per part of a batch. */
   readonly gradients: SharedArrayBuffer;
   readonly source: TrainSource;
   readonly device: Device;
@@ -93,26 +87,29 @@ export interface TrainAnswer {
 const nothing: TrainAnswer = { loss: 0, logits: new Float32Array() };
 
 serve<TrainSetup, TrainQuestion, TrainAnswer>(async setup => {
-  const { batch, classes, length, spans, source, device } = setup;
+  const { batch, classes, parameters, prepared, source, device } = setup;
   const places = openPlaces();
-  const training = await openSession(setup.training, { threads: 1, device });
+  const prologue = await openSession(setup.prologue, { threads: 1, device });
+  const step = await openSession(setup.step, { threads: 1, device });
   let evaluation: Promise<Session> | undefined;
-  const shared = new Float32Array(setup.parameters);
+  const shared = new Float32Array(setup.values);
   const sums = new Float32Array(setup.gradients);
   // The engine takes no shared memory: the parameters are copied once a step.
-  const own = new Float32Array(length);
-  const slopes = new Float32Array(length);
-  const part = (values: Float32Array, { shape, start }: ParameterSpan) =>
-    float32(shape, values.subarray(start, start + sizeOf(shape)));
-  const parameters = Object.fromEntries(spans.map(span => [span.name, part(own, span)]));
-  const gradients = Object.fromEntries(spans.map(span => [gradientOf(span.name), part(slopes, span)]));
+  const own = new Float32Array(parameters.length);
+  const ready = new Float32Array(prepared.length);
+  const slopes = new Float32Array(prepared.length);
+  const parameterTensors = viewTensors(parameters, own);
+  const preparedTensors = viewTensors(prepared, ready);
+  const gradientTensors = viewTensors(prepared, slopes, gradientOf);
   const loss = float32([], [0]);
   const logits = float32([batch, classes], new Float32Array(batch * classes));
   let loaded = '';
-  const load = (average: boolean, version: number) => {
+  const load = async (average: boolean, version: number) => {
     const wanted = `${average} ${version}`;
     if (wanted === loaded) return;
+    const { length } = parameters;
     own.set(shared.subarray(average ? length : 0, average ? 2 * length : length));
+    await prologue.run(parameterTensors, preparedTensors);
     loaded = wanted;
   };
   let [current, ahead] = [makeInputs(source, batch), makeInputs(source, batch)];
@@ -132,19 +129,19 @@ serve<TrainSetup, TrainQuestion, TrainAnswer>(async setup => {
       await fillInputs(current, samples, source, places);
     }
     if (question.kind === 'evaluate') {
-      load(question.average, question.version);
+      await load(question.average, question.version);
       evaluation ??= openSession(setup.evaluation, { threads: 1, device });
-      await (await evaluation).run({ ...current.tensors, ...parameters }, { logits });
+      await (await evaluation).run({ ...current.tensors, ...preparedTensors }, { logits });
       return { loss: 0, logits: logits.data.slice(0, samples.length * classes) };
     }
-    load(false, question.version);
+    await load(false, question.version);
     const targets = new Float32Array(batch * classes);
     const shares = new Float32Array(batch);
     targets.set(question.targets);
     shares.set(question.shares);
     const inputs = { targets: float32([batch, classes], targets), shares: float32([batch], shares) };
-    await training.run({ ...current.tensors, ...inputs, ...parameters }, { ...gradients, loss, logits });
-    sums.set(slopes, question.slot * length);
+    await step.run({ ...current.tensors, ...inputs, ...preparedTensors }, { ...gradientTensors, loss, logits });
+    sums.set(slopes, question.slot * prepared.length);
     return { loss: loss.data[0]!, logits: logits.data.slice(0, samples.length * classes) };
   };
   // One question at a time: they share buffers.

@@ -1,24 +1,18 @@
 // The engine's side of fine-tuning: threads with the training graph, the parameters as one flat vector, and the optimiser.
 
-import { liftConstants } from '../autodiff/lift-constants.ts';
 import type { CrossEntropyOptions } from '../autodiff/losses.ts';
+import { gradientOf } from '../autodiff/split-parameters.ts';
 import { startPool, type WorkerPool } from '../base/worker-pool.ts';
-import { blockChannels } from '../engine/block-channels.ts';
 import type { Device } from '../engine/device.ts';
 import { measureChannelBlock } from '../engine/measure-channel-block.ts';
+import { openSession } from '../engine/session.ts';
 import type { Graph } from '../onnx/graph.ts';
 import { writeOnnx } from '../onnx/write.ts';
 import { sizeOf } from '../tensor/tensor.ts';
+import { layOut, type ParameterSpan, viewTensors } from './flat-vector.ts';
 import { type Optimiser, type OptimiserOptions, openOptimiser } from './optimiser.ts';
-import type {
-  ParameterSpan,
-  TrainAnswer,
-  TrainQuestion,
-  TrainSample,
-  TrainSetup,
-  TrainSource,
-} from './train-worker.ts';
-import { buildTrainingGraph } from './training-graph.ts';
+import type { TrainAnswer, TrainQuestion, TrainSample, TrainSetup, TrainSource } from './train-worker.ts';
+import { buildTrainingGraphs } from './training-graph.ts';
 
 /** Photos that a thread takes at a time. Larger parts do not go faster and take more memory (docs/performance.md). */
 export const PART = 8;
@@ -75,13 +69,10 @@ export interface Trainer {
 /** Builds the graphs and starts the threads. */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const { model, parameters, classes, source, batch, device } = options;
-  const spans: ParameterSpan[] = [];
-  let length = 0;
-  for (const name of parameters) {
-    const { shape } = model.constants.get(name)!;
-    spans.push({ name, shape, start: length });
-    length += sizeOf(shape);
-  }
+  const vector = layOut(parameters.map(name => ({ name, shape: model.constants.get(name)!.shape })));
+  const { spans, length } = vector;
+  const graphs = await buildGraphs(options);
+  const prepared = layOut(graphs.prepared);
   const flat = (value: (name: string, shape: readonly number[]) => number) => {
     const values = new Float32Array(length);
     for (const { name, shape, start } of spans) values.fill(value(name, shape), start, start + sizeOf(shape));
@@ -91,14 +82,16 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   for (const span of spans) start.set(model.constants.get(span.name)!.data as Float32Array, span.start);
   const parts = Math.ceil(batch / PART);
   const shared = new SharedArrayBuffer(2 * length * 4);
-  const slots = new SharedArrayBuffer(parts * length * 4);
+  const slots = new SharedArrayBuffer(parts * prepared.length * 4);
   const setup: TrainSetup = {
-    ...(await buildGraphs(options)),
+    prologue: writeOnnx(graphs.prologue),
+    step: writeOnnx(graphs.step),
+    evaluation: writeOnnx(graphs.evaluation),
     batch: PART,
     classes,
-    spans,
-    length,
-    parameters: shared,
+    parameters: vector,
+    prepared,
+    values: shared,
     gradients: slots,
     source,
     device,
@@ -113,8 +106,13 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     { ...options.optimiser, length, rates: flat(options.rateOf), decays: flat(options.decayOf) },
     start,
   );
-  const gradients = Array.from({ length: parts }, (_, slot) => new Float32Array(slots, slot * length * 4, length));
-  const sum = new Float32Array(length);
+  const pullback = await openSession(writeOnnx(graphs.pullback), { threads: 1 });
+  const size = prepared.length;
+  const gradients = Array.from({ length: parts }, (_, slot) => new Float32Array(slots, slot * size * 4, size));
+  const sum = new Float32Array(size);
+  const sumTensors = viewTensors(prepared, sum, gradientOf);
+  const slopes = new Float32Array(length);
+  const slopeTensors = viewTensors(vector, slopes, gradientOf);
   let [version, published, counter] = [0, -1, 0];
 
   /** Lets the threads see the parameters. */
@@ -172,7 +170,9 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
         logits.set(answer.logits, slot * PART * classes);
       });
       sumInto(sum, gradients.slice(0, answers.length));
-      const norm = Number.isFinite(loss) ? await optimiser.step(sum, rate) : Number.NaN;
+      if (!Number.isFinite(loss)) return { loss, logits, norm: Number.NaN };
+      await pullback.run({ ...viewTensors(vector, optimiser.state().parameter!), ...sumTensors }, slopeTensors);
+      const norm = await optimiser.step(slopes, rate);
       if (Number.isFinite(norm)) version++;
       return { loss, logits, norm };
     },
@@ -188,21 +188,15 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       return logits;
     },
     async close() {
-      await Promise.all([pool.close(), optimiser.close()]);
+      await Promise.all([pool.close(), optimiser.close(), pullback.close()]);
     },
   };
   return trainer;
 }
 
-/** The training graph, and the graph that only classifies. */
 async function buildGraphs({ model, parameters, loss, device }: TrainerOptions) {
   const channelBlock = device === 'cpu' ? await measureChannelBlock() : undefined;
-  const training = buildTrainingGraph({ model, parameters, batch: PART, loss, channelBlock });
-  const lifted = liftConstants(model, parameters);
-  const forward = channelBlock
-    ? blockChannels(lifted, { N: PART }, channelBlock, parameters).build(lifted.outputs)
-    : lifted;
-  return { training: writeOnnx(training), evaluation: writeOnnx(forward) };
+  return buildTrainingGraphs({ model, parameters, batch: PART, loss, channelBlock });
 }
 
 function split<T>(items: readonly T[], size: number): T[][] {

@@ -2,11 +2,12 @@
 // pictures and from what the frozen stages give, in plain layout and in the machine's blocks.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gradientOf } from '../../src/autodiff/split-parameters.ts';
 import { measureChannelBlock } from '../../src/engine/measure-channel-block.ts';
 import { openSession } from '../../src/engine/session.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
 import { float32, sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
-import { buildTrainingGraph, gradientOf } from '../../src/train/training-graph.ts';
+import { buildTrainingGraph } from '../../src/train/training-graph.ts';
 import { findCard } from '../../src/zoo/cards.ts';
 import {
   buildFrozenGraph,
