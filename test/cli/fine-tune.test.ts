@@ -356,7 +356,7 @@ test('mixup and what else changes training, on the device that there is', async 
 const refused: readonly [string, readonly string[], number, RegExp][] = [
   [
     'cached activations of no frozen stage',
-    ['--cut-views', '2'],
+    ['--freeze', '0', '--cut-views', '2'],
     2,
     /cut-views is 2, but no stage is frozen.*\n.*--freeze/,
   ],
