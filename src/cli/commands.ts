@@ -87,7 +87,7 @@ const trainOptions: readonly OptionRow[] = [
     value: 'n',
     help: 'most epochs of fine-tuning; 0 trains the head only (default: 20)',
   },
-  { flag: 'freeze', kind: 'number', value: 'n', help: 'stages before this one stay frozen (default: 3)' },
+  { flag: 'freeze', kind: 'number', value: 'n', help: 'stages before this one stay frozen (default: 0)' },
   { flag: 'fine-tune-lr', kind: 'number', value: 'rate', help: 'highest rate of fine-tuning (default: 0.001)' },
   { flag: 'fine-tune-batch', kind: 'number', value: 'n', help: 'photos per step of fine-tuning (default: 32)' },
   {

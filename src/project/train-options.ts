@@ -59,7 +59,7 @@ export interface TrainOptions {
   readonly greyscale?: number;
   /** Most epochs of fine-tuning; 0 trains the head only. Default: 20. */
   readonly fineTuneEpochs?: number;
-  /** Stages before this one stay frozen in fine-tuning too. Default: 3, about a quarter, as the guides have it. */
+  /** Stages before this one stay frozen in fine-tuning too. Default: 0. */
   readonly freeze?: number;
   /** Photos per step of fine-tuning. Default: 32. */
   readonly fineTuneBatch?: number;
@@ -145,7 +145,7 @@ export interface TrainingJob {
 export const DEFAULT_VIEWS = 3;
 
 /** First stage that is fine-tuned unless asked otherwise (docs/performance.md). */
-export const DEFAULT_FREEZE = 3;
+export const DEFAULT_FREEZE = 0;
 
 /**
  * Augmented views whose activations are cached, and the first cut where that is so unless asked otherwise: at earlier ones
