@@ -117,8 +117,8 @@ const backbone = await openBackbone(DEFAULT_BACKBONE, weights);
 const block = await measureChannelBlock();
 if (block === undefined)
   throw new Error('ONNX Runtime has no blocked kernels here, and the kinds are those of the blocks.');
-const run = makeTrainingRun(backbone, photos, block);
-const kindOf = sortWork(backbone, run.graph, photos, block);
+const run = await makeTrainingRun(backbone, photos, block);
+const kindOf = sortWork(run.graph, run.forward, photos);
 const events = await profile(run);
 
 interface Work {
@@ -181,6 +181,8 @@ const summary = {
   photos,
   run_ms: round(whole / runs / 1000, 1),
   parameters: length,
+  prologue_ms: round(run.prologueMs, 1),
+  pullback_ms: round(run.pullbackMs, 1),
   optimiser_ms: round(await timeOptimiser(length), 1),
   matrix_product_gflops: round(await measureMatrixProduct(), 1),
 };

@@ -1,9 +1,6 @@
 // Says what kind of work each node of a training graph is, and how many floating-point operations it takes.
-import { liftConstants } from '../../src/autodiff/lift-constants.ts';
-import { blockChannels } from '../../src/engine/block-channels.ts';
 import type { Graph, Node } from '../../src/onnx/graph.ts';
 import { sizeOf } from '../../src/tensor/tensor.ts';
-import type { OpenBackbone } from './open-backbone.ts';
 
 /** Kinds in the order in which they are told. */
 export const kindsOfWork = [
@@ -44,20 +41,12 @@ export interface RanNode {
 }
 
 /**
- * Sorts the nodes of `graph`, the training graph of `backbone` for `photos` photos. Nodes keep their names in the runtime;
- * those that it makes itself, of ops that it has no kernel for, belong to the side of the loss on which they run.
+ * Sorts the nodes of `graph`, the training graph for `photos` photos. Nodes keep their names in the runtime; those that it
+ * makes itself, of ops that it has no kernel for, belong to the side of the loss on which they run.
+ * @param before the part of the graph before the loss.
  */
-export function sortWork(
-  { model, parameters }: OpenBackbone,
-  graph: Graph,
-  photos: number,
-  channelBlock: number,
-): (node: RanNode) => KindOfWork {
-  const forward = new Set(
-    blockChannels(liftConstants(model, parameters), { N: photos }, channelBlock, parameters)
-      .nodes()
-      .map(({ name }) => name),
-  );
+export function sortWork(graph: Graph, before: Graph, photos: number): (node: RanNode) => KindOfWork {
+  const forward = new Set(before.nodes.map(({ name }) => name));
   const nodes = new Map<string, Node>(graph.nodes.map(node => [node.name, node]));
   return ({ name, op, inputs, outputs, early }) => {
     const node = nodes.get(name);

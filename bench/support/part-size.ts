@@ -11,7 +11,7 @@ import { makeTrainingRun } from './training-run.ts';
 
 const [name, weights, photos, runs] = process.argv.slice(2);
 const backbone = await openBackbone(name!, weights!);
-const { graph, inputs } = makeTrainingRun(backbone, Number(photos), await measureChannelBlock());
+const { graph, inputs } = await makeTrainingRun(backbone, Number(photos), await measureChannelBlock());
 const session = await openSession(writeOnnx(graph), { threads: 1 });
 const times: number[] = [];
 for (let i = 0; i < Number(runs) + 2; i++) {
