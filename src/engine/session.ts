@@ -56,6 +56,18 @@ export async function openSession(model: Uint8Array, options: SessionOptions = {
   } catch (error) {
     throw new GraftError('bad-model', `ONNX Runtime refused the model: ${firstLine(error)}`, undefined, error);
   }
+  // A tensor that is fed again and again, with new numbers in the same array, is wrapped once.
+  const wrapped = new WeakMap<Tensor, import('onnxruntime-node').Tensor>();
+  const wrap = (tensors: Readonly<Record<string, Tensor>>) => {
+    const feeds: Record<string, import('onnxruntime-node').Tensor> = {};
+    for (const [name, tensor] of Object.entries(tensors)) {
+      const known =
+        wrapped.get(tensor) ?? new ort.Tensor(tensor.dtype as 'float32', tensor.data as Float32Array, tensor.shape);
+      wrapped.set(tensor, known);
+      feeds[name] = known;
+    }
+    return feeds;
+  };
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
@@ -65,13 +77,6 @@ export async function openSession(model: Uint8Array, options: SessionOptions = {
       return typeof width === 'number' ? width : undefined;
     },
     async run(inputs, outputs) {
-      const wrap = (tensors: Readonly<Record<string, Tensor>>) =>
-        Object.fromEntries(
-          Object.entries(tensors).map(([name, tensor]) => [
-            name,
-            new ort.Tensor(tensor.dtype as 'float32', tensor.data as Float32Array, tensor.shape),
-          ]),
-        );
       const results = await (outputs ? session.run(wrap(inputs), wrap(outputs)) : session.run(wrap(inputs)));
       return Object.fromEntries(
         Object.entries(results).map(([name, value]) => [

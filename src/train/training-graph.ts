@@ -5,6 +5,7 @@ import { liftConstants } from '../autodiff/lift-constants.ts';
 import { addCrossEntropy, type CrossEntropyOptions } from '../autodiff/losses.ts';
 import { buildPullback, nameGradients, type SplitGraph, splitParameters } from '../autodiff/split-parameters.ts';
 import { blockChannels } from '../engine/block-channels.ts';
+import { broadcastPerChannel } from '../engine/broadcast-per-channel.ts';
 import { type Emitter, startEmitter } from '../onnx/emitter.ts';
 import type { Graph } from '../onnx/graph.ts';
 
@@ -50,8 +51,8 @@ export function buildTrainingGraphs(options: TrainingGraphOptions): TrainingGrap
   return {
     prologue: split.prologue,
     prepared: split.prepared,
-    step: addLossAndGradients(startEmitter(split.body), names, options),
-    evaluation: split.body,
+    step: broadcastPerChannel(addLossAndGradients(startEmitter(split.body), names, options)),
+    evaluation: broadcastPerChannel(split.body),
     pullback: buildPullback(split, options.parameters),
   };
 }
