@@ -107,28 +107,44 @@ function depthwiseInput(g: Emitter, x: string, w: string, dy: string, attributes
  * dY already lies in memory as the filter of such a convolution. Then the sum over photos.
  */
 function depthwiseFilter(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
-  const { strides, pads, dilations } = attributes;
   const [n, c, height, width] = g.shapeOf(x) as Four;
   const [, , kh, kw] = g.shapeOf(w) as Four;
   const [, , rows, columns] = g.shapeOf(dy) as Four;
+  const block = blockOf(g);
   const image = g.reshape(x, [1, n * c, height, width]);
   const kernel = g.reshape(dy, [n * c, 1, rows, columns]);
+  const perPhoto = correlate(g, image, kernel, attributes, n * c, [kh, kw], [n, c / block]);
+  return g.reshape(g.reduceSum(perPhoto, [0], 0), g.shapeOf(w));
+}
+
+/**
+ * The convolution of an image with dY as its kernel, whose dilation is the stride and whose stride is the dilation, cut to
+ * the size of the filter. `leading` are the first two dimensions of the result, [.., .., kh, kw, b].
+ */
+function correlate(
+  g: Emitter,
+  image: string,
+  kernel: string,
+  { strides, pads, dilations }: ConvAttributes,
+  group: number,
+  [kh, kw]: readonly [number, number],
+  leading: readonly [number, number],
+): string {
+  const [, , height, width] = g.shapeOf(image) as Four;
+  const [, , rows, columns] = g.shapeOf(kernel) as Four;
   // Padding behind such that the output is no larger than the filter.
   const after = (axis: 0 | 1, size: number, out: number, taps: number) =>
-    (taps - 1) * dilations[axis] + (out - 1) * strides[axis] + 1 - size - pads[axis];
-  const ends = [after(0, height, rows, kh), after(1, width, columns, kw)];
+    Math.max(0, (taps - 1) * dilations[axis] + (out - 1) * strides[axis] + 1 - size - pads[axis]);
   const correlated = g.emit('nchwc.Conv', [image, kernel], {
     kernel_shape: [rows, columns],
     strides: dilations,
-    pads: [pads[0], pads[1], Math.max(0, ends[0]!), Math.max(0, ends[1]!)],
+    pads: [pads[0], pads[1], after(0, height, rows, kh), after(1, width, columns, kw)],
     dilations: strides,
-    group: n * c,
+    group,
   });
   const [, , gotRows, gotColumns] = g.shapeOf(correlated) as Four;
-  const block = blockOf(g);
-  const perPhoto = g.reshape(correlated, [n, c / block, gotRows, gotColumns, block]);
-  const cut = gotRows === kh && gotColumns === kw ? perPhoto : slice(g, perPhoto, [2, 3], [0, 0], [kh, kw]);
-  return g.reshape(g.reduceSum(cut, [0], 0), g.shapeOf(w));
+  const blocked = g.reshape(correlated, [...leading, gotRows, gotColumns, blockOf(g)]);
+  return gotRows === kh && gotColumns === kw ? blocked : slice(g, blocked, [2, 3], [0, 0], [kh, kw]);
 }
 
 /** A first convolution reads the picture itself, which nobody trains. */
@@ -141,14 +157,10 @@ function noInput(): string {
  * whose photos are the input channels, whose channels are the photos, and whose filter is dY.
  */
 function firstFilter(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
-  const { strides, pads, dilations } = attributes;
   const block = blockOf(g);
-  const [n, channels, height, width] = g.shapeOf(x) as Four;
+  const [n, channels] = g.shapeOf(x) as Four;
   const [out, , kh, kw] = g.shapeOf(w) as Four;
   const [, , rows, columns] = g.shapeOf(dy) as Four;
-  const after = (axis: 0 | 1, size: number, outSize: number, taps: number) =>
-    (taps - 1) * dilations[axis] + (outSize - 1) * strides[axis] + 1 - size - pads[axis];
-  const ends = [after(0, height, rows, kh), after(1, width, columns, kw)];
   // Photos in groups of fewer than a block: as many channels as a block would be read as a blocked value.
   const most = Math.min(n, block - 1);
   let sum: string | undefined;
@@ -157,17 +169,9 @@ function firstFilter(g: Emitter, x: string, w: string, dy: string, attributes: C
     const count = Math.min(most, n - start);
     const part = (value: string) => (count === n ? value : slice(g, value, [0], [start], [start + count]));
     const images = g.transpose(part(x), [1, 0, 2, 3]);
-    const kernels = g.transpose(part(blockedDy), [1, 0, 2, 3, 4]);
-    const correlated = g.emit('nchwc.Conv', [images, g.reshape(kernels, [out, count, rows, columns])], {
-      kernel_shape: [rows, columns],
-      strides: dilations,
-      pads: [pads[0], pads[1], Math.max(0, ends[0]!), Math.max(0, ends[1]!)],
-      dilations: strides,
-      group: 1,
-    });
-    const [, , gotRows, gotColumns] = g.shapeOf(correlated) as Four;
-    const perChannel = g.reshape(correlated, [channels, out / block, gotRows, gotColumns, block]);
-    const cut = gotRows === kh && gotColumns === kw ? perChannel : slice(g, perChannel, [2, 3], [0, 0], [kh, kw]);
+    const turned = g.transpose(part(blockedDy), [1, 0, 2, 3, 4]);
+    const kernels = g.reshape(turned, [out, count, rows, columns]);
+    const cut = correlate(g, images, kernels, attributes, 1, [kh, kw], [channels, out / block]);
     sum = sum === undefined ? cut : g.emit('Add', [sum, cut], {});
   }
   return g.reshape(g.transpose(sum!, [1, 0, 2, 3, 4]), g.shapeOf(w));

@@ -3,11 +3,18 @@ import { join } from 'node:path';
 import type { Steps } from '../base/events.ts';
 import type { Manifest } from '../dataset/manifest.ts';
 import type { Device } from '../engine/device.ts';
-import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
+import { float32 } from '../tensor/tensor.ts';
 import { type CheckpointIdentity, loadCheckpoint, saveCheckpoint } from '../train/checkpoint.ts';
-import { type BestEpoch, type FineTunePhoto, type FineTuneState, fineTune, weighClasses } from '../train/fine-tune.ts';
-import type { ParameterSpan } from '../train/flat-vector.ts';
-import { type EpochRecord, foldScaling, type HeadWeights, type TrainedHead, unfoldScaling } from '../train/head.ts';
+import { type BestEpoch, type FineTunePhoto, type FineTuneState, fineTune } from '../train/fine-tune.ts';
+import { viewTensors } from '../train/flat-vector.ts';
+import {
+  balanceClasses,
+  type EpochRecord,
+  foldScaling,
+  type HeadWeights,
+  type TrainedHead,
+  unfoldScaling,
+} from '../train/head.ts';
 import { type EventFile, openEventFile } from '../train/tensorboard.ts';
 import { openTrainer, type Trainer } from '../train/trainer.ts';
 import { buildTrainedGraph, stageOfParameter, trainedParameters } from '../zoo/graphs.ts';
@@ -91,12 +98,16 @@ export async function* openPhaseTwo(job: Omit<PhaseTwo, 'folder'>): Steps<Opened
       inverse: float32([width], head.scaling.inverse),
     };
     const stages = card.featureWidths.length;
+    const classWeights = balanceClasses(
+      train.map(({ label }) => label),
+      classes,
+    );
     const trainer = await openTrainer({
       model: buildTrainedGraph(sized, weights.parameters, tensors, freeze, source.kind.kind === 'activations'),
       parameters: trainedParameters(card, weights.parameters, freeze),
       classes,
       source: source.kind,
-      loss: { labelSmoothing: options.labelSmoothing, classWeights: weighClasses(train, classes) },
+      loss: { labelSmoothing: options.labelSmoothing, classWeights },
       batch: options.batch,
       workers: settings.workers,
       device: settings.device,
@@ -137,7 +148,6 @@ export async function* fineTuneRun(job: PhaseTwo): Steps<FineTuned> {
       if (told) await events.scalars(told.epoch, scalarsOf(told));
     }
     let lastSave = performance.now();
-    let start = resume?.start;
     const result = yield* fineTune({
       trainer: opened.trainer,
       train: opened.train,
@@ -149,7 +159,6 @@ export async function* fineTuneRun(job: PhaseTwo): Steps<FineTuned> {
       async save(state, improved) {
         await saveCheckpoint(weightsFolder, spans, identity, state, improved);
         lastSave = performance.now();
-        start = state.start;
         if (state.step > 0) return;
         await writeResults(folder, { head: head.epochs, fineTuning: state.records });
         const record = state.records.at(-1);
@@ -161,22 +170,16 @@ export async function* fineTuneRun(job: PhaseTwo): Steps<FineTuned> {
         'Fine-tuning did not make the model better on the validation photos: the frozen backbone is kept.';
       yield { type: 'note', message };
     }
-    const tuned = takeParameters(result.parameters, spans);
+    const tuned = viewTensors({ spans }, result.parameters);
     const parameters = new Map(weights.parameters);
-    for (const [name, tensor] of tuned) if (parameters.has(name)) parameters.set(name, tensor);
-    const trained = { weight: tuned.get('head.weight')!.data, bias: tuned.get('head.bias')!.data };
-    const { records, best } = result;
-    return { parameters, head: foldScaling(trained, head.scaling), records, best, start: start! };
+    for (const [name, tensor] of Object.entries(tuned)) if (parameters.has(name)) parameters.set(name, tensor);
+    const trained = { weight: tuned['head.weight']!.data, bias: tuned['head.bias']!.data };
+    const { records, best, start } = result;
+    return { parameters, head: foldScaling(trained, head.scaling), records, best, start };
   } finally {
     await opened.close();
     await events?.close();
   }
-}
-
-function takeParameters(values: Float32Array, spans: readonly ParameterSpan[]): Map<string, Tensor<'float32'>> {
-  return new Map(
-    spans.map(({ name, shape, start }) => [name, float32(shape, values.slice(start, start + sizeOf(shape)))]),
-  );
 }
 
 function describeResume({ epoch, step, best }: FineTuneState, epochs: number): string {

@@ -7,7 +7,7 @@ import { writeWhole } from '../base/files.ts';
 import { readSafetensors, writeSafetensors } from '../tensor/safetensors.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { FineTuneState } from './fine-tune.ts';
-import type { ParameterSpan } from './flat-vector.ts';
+import { type ParameterSpan, viewTensors } from './flat-vector.ts';
 import type { EpochRecord, HeadWeights, Scaling } from './head.ts';
 
 /** Files inside the folder of a run's weights. */
@@ -55,12 +55,13 @@ export async function saveCheckpoint(
 ): Promise<void> {
   const { vectors, bestParameters, ...position } = state;
   if (improved) {
-    const tensors = new Map(spans.map(span => [span.name, pick(bestParameters, span)]));
+    const tensors = new Map(Object.entries(viewTensors({ spans }, bestParameters)));
     await writeWhole(join(folder, checkpointFiles.best), writeSafetensors(tensors, encode(identity, position.best)));
   }
   const tensors = new Map<string, Tensor>();
   for (const [vector, values] of Object.entries(vectors)) {
-    for (const span of spans) tensors.set(`${vector}/${span.name}`, pick(values, span));
+    const views = viewTensors({ spans }, values, name => `${vector}/${name}`);
+    for (const [name, tensor] of Object.entries(views)) tensors.set(name, tensor);
   }
   await writeWhole(join(folder, checkpointFiles.last), writeSafetensors(tensors, encode(identity, position)));
 }
@@ -178,9 +179,6 @@ function shorten(value: unknown): string {
   const text = JSON.stringify(value) ?? 'nothing';
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
-
-const pick = (values: Float32Array, { shape, start }: ParameterSpan) =>
-  float32(shape, values.subarray(start, start + sizeOf(shape)));
 
 function gather(
   tensors: ReadonlyMap<string, Tensor>,

@@ -5,7 +5,8 @@ import type { OptimiserName } from '../autodiff/optimisers.ts';
 import { GraftError } from '../base/errors.ts';
 import type { ProgressEvent, Steps } from '../base/events.ts';
 import { makeRng } from '../base/rng.ts';
-import { balanceClasses, type EpochRecord } from './head.ts';
+import { argMax } from '../evaluate/metrics.ts';
+import type { EpochRecord } from './head.ts';
 import type { OptimiserState } from './optimiser.ts';
 import { rateAt, type ScheduleName } from './schedules.ts';
 import type { TrainSample } from './train-worker.ts';
@@ -95,6 +96,8 @@ export interface FineTuneState {
 /** What fine-tuning gives. */
 export interface FineTuneResult {
   readonly records: readonly EpochRecord[];
+  /** The validation photos before the first step. */
+  readonly start: Omit<BestEpoch, 'epoch'>;
   readonly best: BestEpoch;
   /** The parameters of the best epoch, in the trainer's order. */
   readonly parameters: Float32Array;
@@ -166,7 +169,7 @@ export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
       const ahead = step + 1 < stepsPerEpoch ? batches(step + 1) : undefined;
       const { loss, logits, norm } = await trainer.step(rows, rate, ahead);
       if (!Number.isFinite(norm)) throw diverged(epoch, step + 1, options.lr);
-      const labels = rows.map(({ target }) => argMaxOf(target));
+      const labels = rows.map(({ target }) => argMax(target));
       const correct = state.correct + scoreLogits(logits, labels).correct;
       const lossSum = state.lossSum + loss * rows.length;
       state = { ...state, step: step + 1, lossSum, correct, steps: optimiser.steps(), vectors: optimiser.state() };
@@ -213,7 +216,8 @@ export async function* fineTune(job: FineTuneJob): Steps<FineTuneResult> {
     const next = { ...state, epoch: epoch + 1, step: 0, lossSum: 0, correct: 0 };
     await job.save(next, improved);
   }
-  return { records: state.records, best: state.best, parameters: state.bestParameters };
+  const { records, start, best, bestParameters: parameters } = state;
+  return { records, start, best, parameters };
 }
 
 /**
@@ -275,31 +279,17 @@ function drawBeta(a: number, rng: { next(): number }): number {
   }
 }
 
-function argMaxOf(values: Float32Array): number {
-  let top = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[top]!) top = i;
-  return top;
-}
-
 /** Sum of the cross-entropies in nats, and how many labels are on top. */
 export function scoreLogits(logits: Float32Array, labels: readonly number[]): { lossSum: number; correct: number } {
   const classes = logits.length / labels.length;
   let [lossSum, correct] = [0, 0];
   labels.forEach((label, i) => {
     const row = logits.subarray(i * classes, (i + 1) * classes);
-    const top = argMaxOf(row);
+    const top = argMax(row);
     if (top === label) correct++;
     let exponentials = 0;
     for (const value of row) exponentials += Math.exp(value - row[top]!);
     lossSum += row[top]! + Math.log(exponentials) - row[label]!;
   });
   return { lossSum, correct };
-}
-
-/** Weights of classes for the loss: see `balanceClasses`. */
-export function weighClasses(photos: readonly FineTunePhoto[], classes: number): Float64Array {
-  return balanceClasses(
-    photos.map(({ label }) => label),
-    classes,
-  );
 }

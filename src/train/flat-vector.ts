@@ -27,10 +27,10 @@ export function layOut(tensors: readonly { readonly name: string; readonly shape
 
 /** The tensors in a vector by name; they share its memory. */
 export function viewTensors(
-  { spans }: FlatVector,
+  { spans }: Pick<FlatVector, 'spans'>,
   values: Float32Array,
   nameOf: (name: string) => string = name => name,
-): Record<string, Tensor> {
+): Record<string, Tensor<'float32'>> {
   return Object.fromEntries(
     spans.map(({ name, shape, start }) => [
       nameOf(name),
