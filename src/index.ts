@@ -13,8 +13,11 @@ export {
   type VerbEvent,
 } from './base/events.ts';
 export type { Metrics } from './evaluate/metrics.ts';
+export { type BenchmarkedModel, type BenchmarkOptions, type BenchmarkResult, benchmark } from './project/benchmark.ts';
 export { type DemoOptions, type DemoResult, demo } from './project/demo.ts';
+export { type ExportedFile, type ExportOptions, type ExportRunResult, exportRun } from './project/export.ts';
 export { type FindLrOptions, type FindLrResult, findLr } from './project/find-lr.ts';
+export { type InspectOptions, type InspectResult, inspect } from './project/inspect.ts';
 export { type Prediction, type PredictOptions, type PredictResult, predict, type Unread } from './project/predict.ts';
 export { type FineTuningResult, type TrainResult, type TrainSeconds, train } from './project/train.ts';
 export type { TrainOptions } from './project/train-options.ts';

@@ -52,6 +52,7 @@ import {
 } from './gradients-shape.ts';
 
 const onlyBackward = 'graft emits it in gradients only, and differentiates once';
+const onlyDetection = 'it picks what a detector gives, and nothing is trained through that';
 
 /** How the gradient flows back through each op, or why it does not. */
 export const gradients: { readonly [O in SupportedOp]: Gradient<O> } = {
@@ -69,6 +70,7 @@ export const gradients: { readonly [O in SupportedOp]: Gradient<O> } = {
   Exp: expGradient,
   Expand: expandGradient,
   Flatten: flattenGradient,
+  Gather: none(onlyDetection),
   Gemm: gemmGradient,
   GlobalAveragePool: globalAveragePoolGradient,
   HardSigmoid: hardSigmoidGradient,
@@ -99,6 +101,7 @@ export const gradients: { readonly [O in SupportedOp]: Gradient<O> } = {
   Squeeze: squeezeGradient,
   Sub: subGradient,
   Tanh: tanhGradient,
+  TopK: none(onlyDetection),
   Transpose: transposeGradient,
   Unsqueeze: unsqueezeGradient,
   'microsoft.FusedMatMul': fusedMatMulGradient,

@@ -39,6 +39,8 @@ const workers: OptionRow = {
   value: 'n',
   help: 'threads (default: cores, at most 8)',
 };
+const camera = (help: string): OptionRow => ({ flag: 'camera', kind: 'text', value: 'name', help });
+const seenBy = camera("none, or greyscale: the photos as a robot's camera sees them (default: none)");
 const json: OptionRow = {
   flag: 'json',
   kind: 'flag',
@@ -125,6 +127,7 @@ const trainOptions: readonly OptionRow[] = [
   { flag: 'tensorboard', kind: 'flag', help: 'write event files for TensorBoard' },
   { flag: 'device', kind: 'text', value: 'name', help: 'cpu, cuda, webgpu or auto (default: cpu)' },
   { flag: 'threads', kind: 'number', value: 'n', help: 'another name for --workers' },
+  camera("none, or greyscale: also train on the photos as a robot's camera sees them (default: none)"),
   { flag: 'no-flip', kind: 'flag', help: 'no mirrored views' },
   { flag: 'vertical-flip', kind: 'flag', help: 'also views turned upside down: for photos from above' },
   {
@@ -223,14 +226,55 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import('./run-find-lr.ts')).runFindLr,
   },
   {
+    name: 'export',
+    summary: 'make files of a finished run: precisions, signatures, metadata, each proven on the validation photos',
+    arguments: [{ name: 'run', help: 'run folder' }],
+    options: [
+      {
+        flag: 'precision',
+        kind: 'text',
+        value: 'names',
+        help: 'float32, float16, dynamic, int8, or several with commas (default: all that pass)',
+      },
+      { flag: 'signature', kind: 'text', value: 'name', help: 'classifier or detector (default: classifier)' },
+      { flag: 'input', kind: 'text', value: 'type', help: 'float32 or uint8 (default: float32)' },
+      { flag: 'format', kind: 'text', value: 'name', help: 'tflite or onnx (default: tflite)' },
+      {
+        flag: 'max-drop',
+        kind: 'number',
+        value: 'points',
+        help: 'accuracy that dynamic and int8 files may lose, of 100 (default: 1)',
+      },
+      { flag: 'data', kind: 'text', value: 'folder', help: 'where the photos are now (default: where they were)' },
+      { flag: 'output', kind: 'text', value: 'folder', help: "folder of the files (default: the run's)" },
+      { flag: 'author', kind: 'text', value: 'name', help: 'who made the model, for its metadata' },
+      { flag: 'license', kind: 'text', value: 'name', help: "licence, for its metadata (default: the backbone's)" },
+      { flag: 'description', kind: 'text', value: 'text', help: 'what the model is for, for its metadata' },
+      { flag: 'model-version', kind: 'text', value: 'text', help: 'version of the model, for its metadata' },
+      workers,
+      json,
+    ],
+    examples: [
+      'graft export runs/train',
+      'graft export runs/train --precision int8 --input uint8',
+      'graft export runs/train --signature detector --precision float32',
+      'graft export runs/train --format onnx',
+    ],
+    load: async () => (await import('./run-export.ts')).runExport,
+  },
+  {
     name: 'val',
     summary: 'measure a run or a .tflite file on a labelled folder',
     arguments: [
       { name: 'model', help: 'run folder, or .tflite file that graft wrote' },
       { name: 'data', help: 'folder with one folder of photos per class' },
     ],
-    options: [workers, json],
-    examples: ['graft val runs/train ./other-photos', 'graft val runs/train/model.tflite ./other-photos --json'],
+    options: [seenBy, workers, json],
+    examples: [
+      'graft val runs/train ./other-photos',
+      'graft val runs/train/model.tflite ./other-photos --json',
+      'graft val runs/train ./other-photos --camera greyscale',
+    ],
     load: async () => (await import('./run-val.ts')).runVal,
   },
   {
@@ -240,8 +284,38 @@ export const commands: readonly CommandRow[] = [
       { name: 'model', help: 'run folder, or .tflite file that graft wrote' },
       { name: 'files', help: 'photos, or folders of photos', many: true },
     ],
-    options: [workers, json],
+    options: [seenBy, workers, json],
     examples: ['graft predict runs/train/model.tflite a.jpg b.jpg'],
     load: async () => (await import('./run-predict.ts')).runPredict,
+  },
+  {
+    name: 'inspect',
+    summary: 'show what is in a .tflite file, whoever made it',
+    arguments: [{ name: 'model', help: '.tflite file of any origin, or run folder' }],
+    options: [{ flag: 'ops', kind: 'flag', help: 'print every operator with its shapes and options instead' }, json],
+    examples: ['graft inspect runs/train', 'graft inspect other.tflite --ops'],
+    load: async () => (await import('./run-inspect.ts')).runInspect,
+  },
+  {
+    name: 'benchmark',
+    summary: 'measure how long a model takes, its memory and its size',
+    arguments: [
+      {
+        name: 'model',
+        help: '.tflite file (and a model.onnx beside it), .onnx file, or run folder (both of its models)',
+      },
+    ],
+    options: [
+      { flag: 'runs', kind: 'number', value: 'n', help: 'timed runs of each model (default: 50)' },
+      {
+        flag: 'threads',
+        kind: 'number',
+        value: 'n',
+        help: 'threads of ONNX Runtime; LiteRT has one here (default: 1)',
+      },
+      json,
+    ],
+    examples: ['graft benchmark runs/train', 'graft benchmark runs/train/model.onnx --threads 2'],
+    load: async () => (await import('./run-benchmark.ts')).runBenchmark,
   },
 ];

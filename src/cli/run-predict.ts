@@ -12,7 +12,9 @@ export const runPredict: CommandCode = async (values, json) => {
     printJson(result.photos);
   } else if (result.predictions.length > 0) {
     const rows = result.predictions.map(({ file, label, probability }) => [file, label, percent(probability)]);
-    process.stdout.write(`${formatTable(['photo', 'class', 'probability'], rows)}\n`);
+    const { camera } = result.predictions[0]!;
+    const photo = camera === 'none' ? 'photo' : `photo, as the ${camera} camera sees it`;
+    process.stdout.write(`${formatTable([photo, 'class', 'probability'], rows)}\n`);
   }
   for (const { file, error } of result.unread) {
     process.stderr.write(`${paintError('red', 'graft:')} ${printable(file)}: ${printable(error)}\n`);

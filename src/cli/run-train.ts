@@ -21,7 +21,7 @@ export function trainValues({ flip, ...options }: Readonly<Record<string, unknow
 
 /** The end of a run, for a person. */
 export function describeTrain(result: TrainResult): string {
-  const { validation, proof, seconds, run } = result;
+  const { validation, proof, seconds, run, chosen_on: chosen } = result;
   const rows = validation.per_class.map(({ class: name, images, precision, recall }) => [
     name,
     String(result.counts.train?.[name] ?? 0),
@@ -30,6 +30,7 @@ export function describeTrain(result: TrainResult): string {
     percent(recall),
   ]);
   const model = join(run, 'model.tflite');
+  const camera = chosen.camera === 'none' ? '' : ` --camera ${chosen.camera}`;
   const parts = Object.entries(seconds)
     .filter(([part]) => part !== 'total')
     .map(([part, time]) => `${part.replace('_', '-')} ${time.toFixed(1)}`);
@@ -37,7 +38,7 @@ export function describeTrain(result: TrainResult): string {
     '',
     formatTable(['class', 'train', 'validation', 'precision', 'recall'], rows),
     '',
-    `${paint('bold', `${percent(validation.accuracy)} of ${validation.images} validation photos are right`)} (${describeEpoch(result)}; macro F1 ${percent(validation.macro_f1)}).`,
+    ...describeValidation(result),
     `${paint('green', 'Proven:')} LiteRT ran ${model} on the same photos: ${percent(proof.accuracy)} right, ` +
       `top class the same on ${percent(proof.top_class_agreement)}, largest difference ${proof.max_difference.toExponential(1)}.`,
     `${(result.size / 1e6).toFixed(1)} MB; ${proof.latency_ms.median.toFixed(1)} ms a photo in LiteRT here (WebAssembly, one thread).`,
@@ -45,9 +46,22 @@ export function describeTrain(result: TrainResult): string {
     '',
     'Next:',
     `  npx graft predict ${model} photo.jpg`,
-    `  npx graft val ${run} ./other-photos`,
+    `  npx graft val ${run} ./other-photos${camera}`,
     '',
   ].join('\n');
+}
+
+/** How many validation photos are right; with a camera, also as it sees them, since that chose the epoch. */
+function describeValidation(result: TrainResult): string[] {
+  const { validation, chosen_on: chosen } = result;
+  const right = `${percent(validation.accuracy)} of ${validation.images} validation photos are right`;
+  const macro = `macro F1 ${percent(validation.macro_f1)}`;
+  if (chosen.camera === 'none') return [`${paint('bold', right)} (${describeEpoch(result)}; ${macro}).`];
+  const seen = `${percent(chosen.accuracy)} are right as the ${chosen.camera} camera sees them`;
+  return [
+    `${right} as they are (${macro}).`,
+    `${paint('bold', seen)}, which chose the epoch (${describeEpoch(result)}).`,
+  ];
 }
 
 /** Which epoch of which phase the model is of. */

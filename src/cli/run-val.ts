@@ -22,8 +22,9 @@ function describeVal(result: ValResult): string {
     percent(figures.f1),
   ]);
   const part = result.part === 'everything' ? '' : ` (its ${result.part} split)`;
+  const seen = result.camera === 'none' ? '' : `, as the ${result.camera} camera sees them`;
   return [
-    `${paint('bold', percent(result.accuracy))} of ${result.images} photos in ${result.data}${part} are right; macro F1 ${percent(result.macro_f1)}.`,
+    `${paint('bold', percent(result.accuracy))} of ${result.images} photos in ${result.data}${part} are right${seen}; macro F1 ${percent(result.macro_f1)}.`,
     '',
     formatTable(['class', 'photos', 'precision', 'recall', 'F1'], rows),
     '',

@@ -5,6 +5,17 @@ export function percent(part: number): string {
   return `${(100 * part).toFixed(1)} %`;
 }
 
+/** 1234567 as "1,234,567". */
+export function countOf(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** 6123456 as "6.1 MB". */
+export function formatBytes(bytes: number): string {
+  if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes >= 1e4 ? `${(bytes / 1e3).toFixed(0)} kB` : `${bytes} bytes`;
+}
+
 /** One JSON value on standard output, indented, with a final newline. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);

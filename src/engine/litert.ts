@@ -17,6 +17,8 @@ export interface LiteRtTensorInfo {
 export interface LiteRtModel {
   readonly inputs: readonly LiteRtTensorInfo[];
   readonly outputs: readonly LiteRtTensorInfo[];
+  /** Whether XNNPACK has taken every operator; the rest runs in LiteRT's own kernels, which are slower. */
+  readonly isAccelerated: boolean;
   /**
    * Runs once. The inputs are copied before it first waits; the outputs are copies too.
    * @throws TypeError when the inputs are not those of `inputs`; GraftError `bad-model` when the runtime fails.
@@ -77,6 +79,7 @@ function wrap(runtime: LiteRtRuntime, model: CompiledModel): LiteRtModel {
   return {
     inputs,
     outputs,
+    isAccelerated: model.isFullyAccelerated,
     async run(values) {
       checkInputs(inputs, values);
       if (model.deleted) {
@@ -94,6 +97,9 @@ function wrap(runtime: LiteRtRuntime, model: CompiledModel): LiteRtModel {
         }
         const results = await model.run([...held]);
         held.push(...results);
+        // A run that fails leaves whatever was in the memory of the outputs, and says so on the console only.
+        const errors = runtime.takeComplaints().filter(line => line.startsWith('ERROR'));
+        if (errors.length > 0) throw new Error(errors.join('; '));
         return results.map(result => result.toTypedArray() as LiteRtValues);
       } catch (error) {
         throw await explainFailure('could not run the model', error, runtime);

@@ -11,9 +11,17 @@ export interface SessionOptions {
   readonly device?: 'cpu' | 'cuda' | 'webgpu';
 }
 
+/** What an input of a graph takes: its element type and its shape, with null for dimensions that may be of any size. */
+export interface SessionInput {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly (number | null)[];
+}
+
 /** A loaded graph. */
 export interface Session {
   readonly inputNames: readonly string[];
+  readonly inputs: readonly SessionInput[];
   readonly outputNames: readonly string[];
   /** Size of the last dimension of an output; undefined when it is dynamic or there is no such output. */
   outputWidth(name: string): number | undefined;
@@ -70,6 +78,11 @@ export async function openSession(model: Uint8Array, options: SessionOptions = {
   };
   return {
     inputNames: session.inputNames,
+    inputs: session.inputMetadata.map(info => ({
+      name: info.name,
+      dtype: info.isTensor ? info.type : 'no tensor',
+      shape: info.isTensor ? info.shape.map(dim => (typeof dim === 'number' && dim >= 0 ? dim : null)) : [],
+    })),
     outputNames: session.outputNames,
     outputWidth(name) {
       const info = session.outputMetadata.find(output => output.name === name);

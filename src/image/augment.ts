@@ -67,8 +67,11 @@ export interface View {
 /** Luma weights of ITU-R BT.601. */
 const LUMA = [0.299, 0.587, 0.114] as const;
 
-/** Draws a view of a `size` x `size` photo. The stream is read the same number of times whatever is switched off. */
-export function sampleView(options: Augmentation, size: number, rng: Rng): View {
+/**
+ * Draws a view of a `width` x `height` photo, square unless said otherwise. The stream is read the same number of times
+ * whatever is switched off: the same stream gives the same turn, crop and colours at any size.
+ */
+export function sampleView(options: Augmentation, width: number, rng: Rng, height = width): View {
   const signed = () => rng.uniform(-1, 1);
   const mirrorX = rng.chance(0.5) && options.flip ? -1 : 1;
   const mirrorY = rng.chance(0.5) && options.verticalFlip ? -1 : 1;
@@ -76,17 +79,18 @@ export function sampleView(options: Augmentation, size: number, rng: Rng): View 
   const scale = 1 - rng.next() * options.zoom;
   const stretch = Math.sqrt(1 + rng.next() * options.squash) ** (rng.chance(0.5) ? 1 : -1);
   const room = (1 - scale) / 2 + options.shift;
-  const shiftX = signed() * room * size;
-  const shiftY = signed() * room * size;
-  const middle = (size - 1) / 2;
+  const shiftX = signed() * room * width;
+  const shiftY = signed() * room * height;
+  const [middleX, middleY] = [(width - 1) / 2, (height - 1) / 2];
+  const aspect = middleX / middleY;
   const cos = Math.cos(angle);
   const sin = Math.sin(angle);
   const a = (scale / stretch) * cos * mirrorX;
   const b = -(scale / stretch) * sin;
   const d = scale * stretch * sin * mirrorX * mirrorY;
   const e = scale * stretch * cos * mirrorY;
-  const c = middle + shiftX - (a + b) * middle;
-  const f = middle + shiftY - (d + e) * middle;
+  const c = middleX + shiftX - (a + b / aspect) * middleX;
+  const f = middleY + shiftY - (d * aspect + e) * middleY;
 
   const contrast = 1 + signed() * options.contrast;
   const brightness = signed() * options.brightness * 255;
@@ -104,8 +108,8 @@ export function sampleView(options: Augmentation, size: number, rng: Rng): View 
 }
 
 /** Positions and weights are fixed-point numbers: 16 bits behind the point for positions, 8 for weights, 12 for colour. */
-const POSITION = 16;
-const COLOUR = 12;
+export const POSITION = 16;
+export const COLOUR = 12;
 
 /**
  * Renders a view: bilinear sampling with mirrored borders, then the change of colour, clamped to 0..255 and rounded. It
@@ -150,16 +154,25 @@ export function renderView(pixels: Uint8Array, size: number, view: View, out: Ui
 }
 
 /** Weighted mean of four neighbours, rounded; the weights sum to 65536. */
-function mix(a: number, b: number, c: number, d: number, wa: number, wb: number, wc: number, wd: number): number {
+export function mix(
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  wa: number,
+  wb: number,
+  wc: number,
+  wd: number,
+): number {
   return (Math.imul(a, wa) + Math.imul(b, wb) + Math.imul(c, wc) + Math.imul(d, wd) + 32768) >> 16;
 }
 
 /** Mirrors a coordinate at 0 and `end`, once, and clamps what is still outside. */
-function reflect(value: number, end: number): number {
+export function reflect(value: number, end: number): number {
   const mirrored = value < 0 ? -value : value > end ? 2 * end - value : value;
   return Math.max(0, Math.min(end, mirrored));
 }
 
-function toByte(value: number): number {
+export function toByte(value: number): number {
   return Math.max(0, Math.min(255, value));
 }

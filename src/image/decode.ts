@@ -13,13 +13,26 @@ export const photoFormats = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif
 /** The part of Preprocess that decoding reads. */
 export type DecodeSpec = Pick<Preprocess, 'size' | 'fit' | 'kernel'>;
 
+/** What a photo is brought to. `fill` does not keep the aspect ratio, `cover` keeps it and cuts off what stands over. */
+export interface DecodeTarget {
+  readonly width: number;
+  readonly height: number;
+  readonly fit: 'fill' | 'cover';
+  readonly kernel: Preprocess['kernel'];
+}
+
 /**
  * Decodes a photo to `size` x `size` RGB pixels, squashed: the aspect ratio is not kept. Transparent parts become white,
  * animations give their first frame.
  * @returns size * size * 3 bytes, rows from the top, RGB interleaved.
  * @throws GraftError `bad-photo` when the bytes are no photo, are damaged, or hold more than MAX_PIXELS pixels.
  */
-export async function decodePhoto(bytes: Uint8Array, spec: DecodeSpec): Promise<Uint8Array> {
+export function decodePhoto(bytes: Uint8Array, { size, kernel }: DecodeSpec): Promise<Uint8Array> {
+  return decodeTo(bytes, { width: size, height: size, fit: 'fill', kernel });
+}
+
+/** The same for any target: width * height * 3 bytes. */
+export async function decodeTo(bytes: Uint8Array, target: DecodeTarget): Promise<Uint8Array> {
   const sniffed = sniffImage(bytes);
   if (!sniffed?.readable) {
     const what = sniffed ? `a file of the kind ${sniffed.name}` : 'no image';
@@ -29,7 +42,7 @@ export async function decodePhoto(bytes: Uint8Array, spec: DecodeSpec): Promise<
   try {
     const { data, info } = await sharp(bytes, { failOn: 'truncated', limitInputPixels: MAX_PIXELS })
       .autoOrient()
-      .resize(spec.size, spec.size, { fit: 'fill', kernel: spec.kernel })
+      .resize(target)
       .flatten({ background: '#ffffff' })
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })

@@ -1,4 +1,4 @@
-// Builds a Graph one node at a time; each call names the node and returns the name of its one output.
+// Builds a Graph one node at a time; each call names the node and returns the name of its first output.
 import { float32, type Tensor } from '../tensor/tensor.ts';
 import type { Graph, Node, ValueInfo } from './graph.ts';
 import type { OpAttributes, SupportedOp } from './ops.ts';
@@ -11,8 +11,14 @@ export interface GraphBuilder {
   constant(name: string, tensor: Tensor): string;
   /** Stores a float32 scalar constant. */
   scalar(name: string, value: number): string;
-  /** Appends a node with one output, which carries the node's name. */
-  node<O extends SupportedOp>(op: O, name: string, inputs: readonly string[], attributes: OpAttributes[O]): string;
+  /** Appends a node with one output, which carries the node's name, or with more names in `extraOutputs` beside it. */
+  node<O extends SupportedOp>(
+    op: O,
+    name: string,
+    inputs: readonly string[],
+    attributes: OpAttributes[O],
+    extraOutputs?: readonly string[],
+  ): string;
   /** Ends the graph. */
   build(outputs: readonly ValueInfo[], metadata?: Readonly<Record<string, string>>): Graph;
 }
@@ -39,12 +45,13 @@ export function graphBuilder(name: string): GraphBuilder {
     },
     constant,
     scalar: (value, number) => constant(value, float32([], [number])),
-    node(op, value, from, attributes) {
+    node(op, value, from, attributes, extraOutputs = []) {
       for (const source of from) {
         if (source !== '' && !made.has(source))
           throw new Error(`Node ${value} (${op}) reads ${source}, which nothing makes.`);
       }
-      nodes.push({ op, name: value, inputs: from, outputs: [define(value)], attributes } as Node);
+      const outputs = [value, ...extraOutputs].map(define);
+      nodes.push({ op, name: value, inputs: from, outputs, attributes } as unknown as Node);
       return value;
     },
     build: (outputs, metadata = {}) => ({ name, inputs, outputs, constants, nodes, metadata }),

@@ -48,6 +48,8 @@ export interface OpAttributes {
   Exp: None;
   Expand: None;
   Flatten: { axis: number };
+  /** Inputs are x and whole numbers, which take the place of the axis. */
+  Gather: { axis: number };
   Gemm: { alpha: number; beta: number; transA: 0 | 1; transB: 0 | 1 };
   GlobalAveragePool: None;
   HardSigmoid: { alpha: number; beta: number };
@@ -87,6 +89,8 @@ export interface OpAttributes {
   Squeeze: None;
   Sub: None;
   Tanh: None;
+  /** The k largest along an axis, the largest first; inputs are x, k. The second output holds their places (int64). */
+  TopK: { axis: number; largest: 1; sorted: 1 };
   Transpose: { perm: readonly number[] };
   Unsqueeze: None;
   'microsoft.FusedMatMul': { alpha: number; transA: 0 | 1; transB: 0 | 1 };

@@ -111,6 +111,11 @@ const shapeRules: { readonly [O in SupportedOp]: ShapeRule<O> } = {
     const [at] = resolveAxes([axis], shape.length);
     return [sizeOf(shape.slice(0, at)), sizeOf(shape.slice(at))];
   },
+  Gather(inputs, { axis }) {
+    const shape = inputs.shape(0);
+    const [at] = resolveAxes([axis], shape.length) as [number];
+    return [...shape.slice(0, at), ...inputs.shape(1), ...shape.slice(at + 1)];
+  },
   Gemm: (inputs, { transA, transB }) => multiplied(inputs.shape(0), inputs.shape(1), transA, transB),
   GlobalAveragePool: inputs => inputs.shape(0).map((dim, axis) => (axis < 2 ? dim : 1)),
   HardSigmoid: same,
@@ -172,6 +177,11 @@ const shapeRules: { readonly [O in SupportedOp]: ShapeRule<O> } = {
   },
   Sub: broadcast,
   Tanh: same,
+  TopK(inputs, { axis }) {
+    const shape = inputs.shape(0);
+    const [along] = resolveAxes([axis], shape.length);
+    return shape.map((dim, i) => (i === along ? inputs.numbers(1)[0]! : dim));
+  },
   Transpose: (inputs, { perm }) => perm.map(axis => inputs.shape(0)[axis]!),
   Unsqueeze: inputs => {
     const axes = inputs.numbers(1);

@@ -1,6 +1,6 @@
 // Classifies files from disk on all cores; memory does not grow with their number.
 import { startPool, type WorkerPool } from '../base/worker-pool.ts';
-import type { Latency } from '../engine/litert-latency.ts';
+import type { Latency } from '../engine/latency.ts';
 import type { ClassifyAnswer, ClassifyQuestion, ClassifySetup } from './classify-worker.ts';
 import type { ModelFile } from './read-model.ts';
 
@@ -41,7 +41,7 @@ export async function* classifyFiles(
   }
 }
 
-/** Time of one run of a .tflite model, by its place among the models, on one thread while the others rest. */
+/** Time of one run of a model, by its place among the models, on one thread while the others rest. */
 export async function measureModel(classifiers: Classifiers, model: number): Promise<Latency> {
   for await (const { answer } of classifiers.map([{ latencyOf: model }])) {
     if ('latency' in answer) return answer.latency;

@@ -2,27 +2,33 @@
 import { workerData } from 'node:worker_threads';
 import { GraftError } from '../base/errors.ts';
 import { serve } from '../base/worker-pool.ts';
-import { loadLiteRt } from '../engine/litert.ts';
-import { type Latency, measureLatency } from '../engine/litert-latency.ts';
+import { type Latency, makeNoise, timeRuns } from '../engine/latency.ts';
+import { type LiteRtModel, type LiteRtValues, loadLiteRt } from '../engine/litert.ts';
+import { measureLatency } from '../engine/litert-latency.ts';
 import { startLiteRt } from '../engine/litert-runtime.ts';
 import { loadRuntime, openSession } from '../engine/session.ts';
-import { decodePhoto } from '../image/decode.ts';
+import type { CameraChoice } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { readPhoto } from '../image/read-photo.ts';
+import { decodeSeen } from '../image/render-photo-view.ts';
+import { readTflite } from '../tflite/read.ts';
 import type { ModelFile } from './read-model.ts';
+import { signedPixels } from './signed-pixels.ts';
 
 /** What a thread opens. All models want their photos the same way. */
 export interface ClassifySetup {
   readonly models: readonly ModelFile[];
   readonly preprocess: Preprocess;
+  /** What sees the photos. Default: none. */
+  readonly camera?: CameraChoice;
   /** How many classes the models are said to know. */
   readonly classes: number;
 }
 
-/** A photo's file, or the .tflite model (by its place among the models) whose speed is wanted. */
+/** A photo's file, or the model (by its place among the models) whose speed is wanted. */
 export type ClassifyQuestion = { readonly file: string } | { readonly latencyOf: number };
 
-/** Per model the probability of each class; or why the photo could not be read; or how long one run takes. */
+/** Per model the probability of each class (-1: the file does not tell it); or why the photo could not be read; or how long one run takes. */
 export type ClassifyAnswer =
   | { readonly probabilities: readonly Float32Array[] }
   | { readonly reason: string; readonly hint: string | undefined }
@@ -32,16 +38,16 @@ interface OpenModel {
   /** Probabilities per photo; undefined when the file does not say. */
   readonly width: number | undefined;
   readonly classify: (pixels: Uint8Array) => Promise<Float32Array>;
-  readonly measure?: () => Promise<Latency>;
+  readonly measure: () => Promise<Latency>;
 }
 
 const runtimes = workerData as readonly ModelFile['runtime'][];
 if (runtimes.includes('tflite')) startLiteRt().catch(() => {});
 if (runtimes.includes('onnx')) loadRuntime();
 
-serve<ClassifySetup, ClassifyQuestion, ClassifyAnswer>(async ({ models, preprocess, classes }) => {
+serve<ClassifySetup, ClassifyQuestion, ClassifyAnswer>(async ({ models, preprocess, camera = 'none', classes }) => {
   const open = { onnx: openOnnx, tflite: openTflite };
-  const opened = await Promise.all(models.map(({ runtime, bytes }) => open[runtime](bytes, preprocess.size)));
+  const opened = await Promise.all(models.map(({ runtime, bytes }) => open[runtime](bytes, preprocess.size, classes)));
   for (const { width } of opened) {
     if (width === undefined || width === classes) continue;
     throw new GraftError(
@@ -51,10 +57,10 @@ serve<ClassifySetup, ClassifyQuestion, ClassifyAnswer>(async ({ models, preproce
     );
   }
   return async question => {
-    if ('latencyOf' in question) return { latency: await opened[question.latencyOf]!.measure!() };
+    if ('latencyOf' in question) return { latency: await opened[question.latencyOf]!.measure() };
     let pixels: Uint8Array;
     try {
-      pixels = await decodePhoto(await readPhoto(question.file), preprocess);
+      pixels = await decodeSeen(camera, await readPhoto(question.file), preprocess);
     } catch (error) {
       if (error instanceof GraftError) return { reason: error.message, hint: error.hint };
       throw error;
@@ -74,28 +80,63 @@ async function openOnnx(bytes: Uint8Array, size: number): Promise<OpenModel> {
       const image = { dtype: 'uint8', shape: [1, size, size, 3], data } as const;
       return (await session.run({ image })).probabilities!.data as Float32Array;
     },
+    async measure() {
+      const image = makeNoise('uint8', [1, size, size, 3]);
+      return timeRuns(() => session.run({ image }));
+    },
   };
 }
 
-/** A float .tflite takes them as programs on robots feed them: (x - 127.5) / 127.5. */
-async function openTflite(bytes: Uint8Array, size: number): Promise<OpenModel> {
+/** A .tflite takes pixels as they are, or as programs on robots feed them to a float model. */
+async function openTflite(bytes: Uint8Array, size: number, classes: number): Promise<OpenModel> {
   const model = await loadLiteRt(bytes);
   const [input] = model.inputs;
-  if (model.inputs.length !== 1 || input!.dtype !== 'float32' || input!.shape.join() !== `1,${size},${size},3`) {
+  const isKnown = input?.dtype === 'float32' || input?.dtype === 'uint8';
+  if (model.inputs.length !== 1 || !isKnown || input.shape.join() !== `1,${size},${size},3`) {
     throw new GraftError(
       'bad-model',
-      `The model's input is ${input?.dtype} [${input?.shape}], and its description says float32 [1,${size},${size},3].`,
-      'Use a model.tflite as graft train wrote it.',
+      `The model's input is ${input?.dtype} [${input?.shape}], and its description says float32 or uint8 [1,${size},${size},3].`,
+      'Use a .tflite file as graft wrote it.',
     );
   }
+  const answer = readAnswer(model, bytes, classes);
   // One buffer for all photos: run copies it into the runtime's memory before it first waits.
   const signed = new Float32Array(size * size * 3);
   return {
-    width: model.outputs[0]?.shape.at(-1),
-    async classify(pixels) {
-      for (let i = 0; i < signed.length; i++) signed[i] = (pixels[i]! - 127.5) / 127.5;
-      return (await model.run([signed]))[0] as Float32Array;
-    },
+    width: answer.width,
+    classify: async pixels =>
+      answer.read(await model.run([input.dtype === 'uint8' ? pixels : signedPixels(pixels, signed)])),
     measure: () => measureLatency(model),
+  };
+}
+
+/** How the outputs of a file become probabilities. */
+interface Answer {
+  readonly width: number | undefined;
+  readonly read: (outputs: readonly LiteRtValues[]) => Float32Array;
+}
+
+function readAnswer(model: LiteRtModel, bytes: Uint8Array, classes: number): Answer {
+  const place = (name: string) => model.outputs.findIndex(output => output.name === name);
+  const [classIndexes, scores] = [place('classes'), place('scores')];
+  if (model.outputs.length === 4 && classIndexes >= 0 && scores >= 0) {
+    // A detector tells of its best classes only; -1 stands for the others.
+    const read = (outputs: readonly LiteRtValues[]) => {
+      const probabilities = new Float32Array(classes).fill(-1);
+      outputs[classIndexes]!.forEach((label, row) => {
+        probabilities[label] = outputs[scores]![row]!;
+      });
+      return probabilities;
+    };
+    return { width: classes, read };
+  }
+  const { tensors, outputs } = readTflite(bytes);
+  const { scale = [1], zeroPoint = [0] } = tensors[outputs[0]!]?.quantization ?? {};
+  return {
+    width: model.outputs[0]?.shape.at(-1),
+    read: ([values]) =>
+      values instanceof Float32Array
+        ? values
+        : Float32Array.from(values!, value => scale[0]! * (value - zeroPoint[0]!)),
   };
 }

@@ -15,6 +15,7 @@ export function describeModel(settings: TrainSettings, manifest: Manifest, weigh
     backbone: settings.card.name,
     classes: manifest.classes,
     preprocess: settings.preprocess,
+    ...(settings.camera === 'none' ? {} : { camera: settings.camera }),
     weights: weights.sha256,
     dataset: hashDataset(manifest),
   };

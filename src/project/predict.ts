@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { VerbEvent } from '../base/events.ts';
 import { argMax } from '../evaluate/metrics.ts';
+import { type CameraChoice, cameraChoices } from '../image/camera.ts';
 import { classifyFiles } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
+import { pickName } from './pick-name.ts';
 import { readModel } from './read-model.ts';
 import { checkRanges } from './setting-ranges.ts';
 
@@ -15,6 +17,8 @@ export interface PredictOptions {
   readonly model: string;
   /** Photos, or folders whose files are photos (not searched deeper). */
   readonly files: readonly string[];
+  /** The robot's camera, through which the photos are seen. Default: none, the photos as they are. */
+  readonly camera?: CameraChoice;
   /** Threads that decode photos and run the model. Default: the machine's cores, at most 8. */
   readonly workers?: number;
 }
@@ -26,6 +30,8 @@ export interface Prediction {
   readonly probability: number;
   /** Probability of every class, by name; they sum to 1. */
   readonly probabilities: Readonly<Record<string, number>>;
+  /** What the photo was seen through. */
+  readonly camera: CameraChoice;
 }
 
 /** A photo that could not be read. */
@@ -44,13 +50,14 @@ export interface PredictResult {
 /** Classifies photos. A photo that cannot be read is reported and does not stop the others. */
 export async function* predict(options: PredictOptions): AsyncGenerator<VerbEvent<PredictResult>> {
   checkRanges(options);
+  const camera = pickName('camera', options.camera ?? 'none', cameraChoices);
   const model = await readModel(options.model);
   const files = await expandFolders(options.files);
   const { classes, preprocess } = model.provenance;
   const outcomes: (Prediction | Unread)[] = [];
   let done = 0;
   for await (const outcome of classifyFiles(
-    { models: [model], preprocess, classes: classes.length },
+    { models: [model], preprocess, camera, classes: classes.length },
     files,
     options.workers ?? defaultWorkers(),
   )) {
@@ -58,7 +65,7 @@ export async function* predict(options: PredictOptions): AsyncGenerator<VerbEven
     outcomes[outcome.index] =
       'reason' in outcome
         ? { file, error: outcome.reason }
-        : describePrediction(file, classes, outcome.probabilities[0]!);
+        : { ...describePrediction(file, classes, outcome.probabilities[0]!), camera };
     yield { type: 'progress', stage: 'predict', done: ++done, total: files.length, unit: 'photos' };
   }
   const predictions = outcomes.filter(outcome => 'label' in outcome);
@@ -66,7 +73,11 @@ export async function* predict(options: PredictOptions): AsyncGenerator<VerbEven
   yield { type: 'result', result: { photos: outcomes, predictions, unread } };
 }
 
-function describePrediction(file: string, classes: readonly string[], probabilities: Float32Array): Prediction {
+function describePrediction(
+  file: string,
+  classes: readonly string[],
+  probabilities: Float32Array,
+): Omit<Prediction, 'camera'> {
   const top = argMax(probabilities);
   return {
     file,

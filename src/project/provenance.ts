@@ -1,5 +1,6 @@
 // What a model says of itself, in model.onnx and model.tflite alike: enough to use the file without its folder.
 import { GraftError } from '../base/errors.ts';
+import { type CameraChoice, cameraChoices } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 
 /** Name of the metadata entry, in ONNX's metadata_props and among TFLite's metadata buffers. */
@@ -12,10 +13,14 @@ export interface Provenance {
   readonly backbone: string;
   readonly classes: readonly string[];
   readonly preprocess: Preprocess;
+  /** The robot's camera that it was trained for; there is none of it where there was none. */
+  readonly camera?: CameraChoice;
   /** sha256 of the weights that the backbone started from. */
   readonly weights: string;
   /** sha256 over the manifest's photos and labels. */
   readonly dataset: string;
+  /** What training measured on the validation photos, as the camera sees them if there is one; absent before its end. */
+  readonly validation?: { readonly accuracy: number; readonly images: number };
 }
 
 /** Checks a description that was read from a file. Throws GraftError `bad-model`. */
@@ -26,7 +31,7 @@ export function parseProvenance(text: string, file: string): Provenance {
   } catch {
     value = {};
   }
-  const { classes, preprocess } = value;
+  const { classes, preprocess, camera = 'none' } = value;
   const sound =
     value.format === 1 &&
     Array.isArray(classes) &&
@@ -36,7 +41,8 @@ export function parseProvenance(text: string, file: string): Provenance {
     preprocess!.size > 0 &&
     preprocess!.size <= 4096 &&
     preprocess!.fit === 'squash' &&
-    ['linear', 'cubic', 'lanczos3'].includes(preprocess!.kernel);
+    ['linear', 'cubic', 'lanczos3'].includes(preprocess!.kernel) &&
+    cameraChoices.includes(camera);
   if (!sound)
     throw new GraftError(
       'bad-model',

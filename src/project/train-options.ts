@@ -3,6 +3,7 @@ import { type OptimiserName, optimiserNames } from '../autodiff/optimisers.ts';
 import { GraftError } from '../base/errors.ts';
 import { type DeviceChoice, deviceChoices } from '../engine/device.ts';
 import { type Augmentation, defaultAugmentation, strongAugmentation } from '../image/augment.ts';
+import { type CameraChoice, cameraChoices } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { defaultFineTuneOptions, type FineTuneOptions } from '../train/fine-tune.ts';
 import { defaultHeadOptions, type HeadOptions } from '../train/head.ts';
@@ -10,6 +11,7 @@ import { type ScheduleName, scheduleNames } from '../train/schedules.ts';
 import type { BackboneCard } from '../zoo/card.ts';
 import { DEFAULT_BACKBONE, findCard } from '../zoo/cards.ts';
 import { defaultWorkers } from './defaults.ts';
+import { pickName } from './pick-name.ts';
 import { checkRanges } from './setting-ranges.ts';
 
 /** Options of `train`. Only `data` is needed, or `resume`. */
@@ -57,6 +59,11 @@ export interface TrainOptions {
   readonly contrast?: number;
   readonly saturation?: number;
   readonly greyscale?: number;
+  /**
+   * The robot's camera that the model is for: training sees every photo as it is and as the camera would see it, and keeps the
+   * epoch that is best on the validation photos as the camera sees them. Default: none.
+   */
+  readonly camera?: CameraChoice;
   /** Most epochs of fine-tuning; 0 trains the head only. Default: 20. */
   readonly fineTuneEpochs?: number;
   /** Stages before this one stay frozen in fine-tuning too. Default: 0. */
@@ -118,6 +125,9 @@ export interface TrainSettings {
   readonly manifest: string | undefined;
   readonly views: number;
   readonly augmentation: Augmentation;
+  readonly camera: CameraChoice;
+  /** Part of the views that the camera sees: 0 without one. */
+  readonly cameraShare: number;
   readonly fineTune: FineTuneOptions;
   /** Augmentation of the views of fine-tuning, which there are unless `views` is 0. */
   readonly fineTuneAugmentation: Augmentation;
@@ -143,6 +153,9 @@ export interface TrainingJob {
 
 /** Augmented views per training photo unless asked otherwise: more were not better on leaves (docs/architecture.md). */
 export const DEFAULT_VIEWS = 3;
+
+/** Part of the views that the camera sees when there is one: half of them keep what colour and sharpness tell. */
+export const CAMERA_SHARE = 0.5;
 
 /** First stage that is fine-tuned unless asked otherwise (docs/performance.md). */
 export const DEFAULT_FREEZE = 0;
@@ -224,6 +237,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
       'Leave one of the two out.',
     );
   }
+  const camera = pickName('camera', options.camera ?? 'none', cameraChoices);
   const augment = (defaults: Augmentation) =>
     Object.fromEntries(
       Object.entries(defaults).map(([name, value]) => [name, options[name as keyof Augmentation] ?? value]),
@@ -238,6 +252,8 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     manifest: options.manifest,
     views: options.views ?? DEFAULT_VIEWS,
     augmentation: augment(defaultAugmentation),
+    camera,
+    cameraShare: camera === 'none' ? 0 : CAMERA_SHARE,
     fineTune,
     fineTuneAugmentation: augment(strongAugmentation),
     freeze,
@@ -270,10 +286,4 @@ function resolveFineTuning(options: TrainOptions): FineTuneOptions {
     patience: options.fineTunePatience ?? defaults.patience,
     seed: options.seed ?? defaults.seed,
   };
-}
-
-/** A setting that is one of a few words. */
-function pickName<N extends string>(setting: string, name: N, names: readonly N[]): N {
-  if (names.includes(name)) return name;
-  throw new GraftError('usage', `The setting ${setting} is "${name}".`, `It has to be one of: ${names.join(', ')}.`);
 }

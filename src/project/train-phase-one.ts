@@ -1,7 +1,8 @@
 // Phase one: features of the frozen backbone from the cache, and a head trained on them.
 import { join, resolve } from 'node:path';
 import type { Steps } from '../base/events.ts';
-import type { Manifest } from '../dataset/manifest.ts';
+import type { Manifest, ManifestPhoto } from '../dataset/manifest.ts';
+import type { PhotoView } from '../image/render-photo-view.ts';
 import { writeOnnx } from '../onnx/write.ts';
 import { extractViews, viewKey } from '../train/extract.ts';
 import { type FeatureCache, openFeatureCache } from '../train/feature-cache.ts';
@@ -10,6 +11,7 @@ import { type TrainedHead, trainHead } from '../train/head.ts';
 import { recordKey } from '../train/record-cache.ts';
 import { buildFeatureGraph, featureWidth } from '../zoo/graphs.ts';
 import type { Weights } from '../zoo/load-weights.ts';
+import { headViews, validationView } from './camera-views.ts';
 import { dropUnreadable } from './train-dataset.ts';
 import type { TrainSettings } from './train-options.ts';
 
@@ -44,7 +46,7 @@ export async function* openFeatures(
       photos: photos.map(photo => ({
         file: resolve(settings.data, photo.path),
         sha256: photo.sha256,
-        views: photo.split === 'train' ? settings.views : 0,
+        views: viewsOf(settings, photo),
       })),
       cache: cache.records,
       makeGraph: () => writeOnnx(buildFeatureGraph({ ...card, preprocess }, weights.parameters)),
@@ -60,19 +62,21 @@ export async function* openFeatures(
   }
 }
 
+/** The views of a photo that phase one reads. */
+function viewsOf(settings: TrainSettings, { sha256, split }: ManifestPhoto): readonly PhotoView[] {
+  return split === 'train' ? headViews(settings, sha256, settings.views) : [validationView(settings)];
+}
+
 /** Trains the head on the features of the manifest's train photos, watching its validation photos. */
 export async function* trainOnFeatures(settings: TrainSettings, { manifest, cache }: Features): Steps<TrainedHead> {
-  const featureSet = (split: string, views: number): FeatureSet => {
+  const featureSet = (split: string): FeatureSet => {
     const photos = manifest.photos.filter(photo => photo.split === split);
     const keys = photos.map(photo =>
-      Array.from({ length: views }, (_, view) =>
-        viewKey(photo.sha256, view, settings.preprocess, settings.augmentation),
-      ),
+      viewsOf(settings, photo).map(view => viewKey(photo.sha256, view, settings.preprocess, settings.augmentation)),
     );
     const labels = photos.map(photo => manifest.classes.indexOf(photo.class));
     const read: FeatureSet['read'] = (photo, view, out, offset) => cache.read(keys[photo]![view]!, out, offset);
-    return { width: cache.width, labels, views, read };
+    return { width: cache.width, labels, views: keys[0]!.length, read };
   };
-  const [train, validation] = [featureSet('train', settings.views + 1), featureSet('validation', 1)];
-  return yield* trainHead(train, validation, manifest.classes.length, settings.head);
+  return yield* trainHead(featureSet('train'), featureSet('validation'), manifest.classes.length, settings.head);
 }

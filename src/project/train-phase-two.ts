@@ -52,7 +52,7 @@ export interface FineTuned {
 
 /** All that a checkpoint depends on: it can be resumed only where this is the same. */
 export function identifyTraining(settings: PhaseTwoSettings, provenance: Provenance): CheckpointIdentity {
-  const { head, fineTune: options, freeze, cutViews, views, augmentation, card, preprocess } = settings;
+  const { head, fineTune: options, freeze, cutViews, views, augmentation, card, preprocess, camera } = settings;
   return {
     graft: provenance.graft,
     'onnxruntime-node': dependencyVersion('onnxruntime-node'),
@@ -63,6 +63,8 @@ export function identifyTraining(settings: PhaseTwoSettings, provenance: Provena
     preprocess,
     augmentation,
     views,
+    camera,
+    camera_share: settings.cameraShare,
     head,
     fine_tuning: options,
     fine_tuning_augmentation: settings.fineTuneAugmentation,

@@ -3,15 +3,18 @@ import { join, resolve } from 'node:path';
 import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import type { Manifest, ManifestPhoto } from '../dataset/manifest.ts';
+import { type CameraChoice, FRAME } from '../image/camera.ts';
+import { bytesForViews, type PhotoView } from '../image/render-photo-view.ts';
 import { writeOnnx } from '../onnx/write.ts';
 import { sizeOf } from '../tensor/tensor.ts';
-import { extractViews, viewKey } from '../train/extract.ts';
+import { type Extraction, type ExtractOptions, extractViews, viewKey } from '../train/extract.ts';
 import type { FineTunePhoto } from '../train/fine-tune.ts';
-import { openRecordCache, type RecordCache } from '../train/record-cache.ts';
+import { openRecordCache, type RecordCache, type RecordCacheOptions } from '../train/record-cache.ts';
 import type { TrainSource } from '../train/train-worker.ts';
 import { buildFrozenGraph, cutShape, frozenWidth } from '../zoo/graphs.ts';
 import type { Weights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
+import { trainingView, validationView } from './camera-views.ts';
 import { dropUnreadable } from './train-dataset.ts';
 import type { TrainSettings } from './train-options.ts';
 import { backboneFolder } from './train-phase-one.ts';
@@ -27,79 +30,117 @@ export interface Source {
   readonly close: () => Promise<void>;
 }
 
+/** A cache that is filled before fine-tuning: where it is, and what of which photos goes into it. */
+type Fill = Omit<RecordCacheOptions, 'maxBytes'> &
+  Pick<ExtractOptions, 'stage' | 'photos' | 'outputs'> & { readonly makeGraph?: () => Uint8Array };
+
 /**
- * Fills the cache that fine-tuning reads: decoded photos, of which a new view is rendered in every epoch; or, with
- * `cutViews`, what the frozen stages make of so many views, so that they are never computed again.
+ * Fills the caches that fine-tuning reads: decoded photos, of which a new view is rendered in every epoch, and frames where a
+ * camera sees some of the views; or, with `cutViews`, what the frozen stages make of so many views, so that they are never
+ * computed again.
  */
 export async function* openSource(settings: TrainSettings, manifest: Manifest, weights: Weights): Steps<Source> {
-  const { card, freeze, preprocess, workers, cutViews, data } = settings;
+  const { camera, preprocess, workers, cutViews, data } = settings;
   const augmentation = settings.fineTuneAugmentation;
-  const { seed } = settings.fineTune;
-  const sized = { ...card, preprocess };
-  const fileOf = (photo: ManifestPhoto) => resolve(data, photo.path);
-  const photos = manifest.photos.filter(photo => photo.split !== 'test');
-  const common = { preprocess, augmentation, workers };
   const cut = cutViews > 0;
-  let cache: RecordCache;
-  let kind: TrainSource;
-  if (cut) {
-    const [shape, pooled] = [cutShape(sized, freeze), frozenWidth(card, freeze)];
-    kind = { kind: 'activations', cut: shape, pooled };
-    const bytes = 2 * (sizeOf(shape) + pooled);
-    requireRoom(photos, cutViews, bytes);
-    cache = await openRecordCache({
-      folder: join(cacheFolder(), 'activations', `${backboneFolder(settings, weights)}-${freeze}`),
-      suffix: 'activations',
-      bytes,
-      maxBytes: MAX_CACHE_BYTES,
-    });
-  } else {
-    const { size, fit, kernel } = preprocess;
-    kind = { kind: 'pixels', preprocess, augmentation };
-    cache = await openRecordCache({
-      folder: join(cacheFolder(), 'pixels', `${size}-${fit}-${kernel}`),
-      suffix: 'pixels',
-      bytes: size * size * 3,
-      maxBytes: MAX_CACHE_BYTES,
-    });
-  }
+  const photos = manifest.photos.filter(photo => photo.split !== 'test');
+  const fills = new Map<CameraChoice, Fill>();
+  if (cut) fills.set(camera, fillActivations(settings, photos, weights));
+  else for (const seenBy of new Set(['none', camera] as const)) fills.set(seenBy, fillPhotos(settings, photos, seenBy));
+  const caches = new Map<CameraChoice, RecordCache>();
+  const close = async () => {
+    for (const cache of caches.values()) await cache.close();
+  };
   try {
-    const { failed } = yield* extractViews({
-      ...common,
-      stage: cut ? 'activations' : 'photos',
-      photos: photos.map(photo => ({
-        file: fileOf(photo),
-        sha256: photo.sha256,
-        views: cut && photo.split === 'train' ? cutViews : 0,
-      })),
-      cache,
-      outputs: cut ? ['cut', 'pooled'] : [],
-      ...(cut ? { makeGraph: () => writeOnnx(buildFrozenGraph(sized, weights.parameters, freeze)) } : {}),
-    });
+    const failed: Extraction['failed'][number][] = [];
+    for (const [seenBy, { folder, suffix, bytes, ...what }] of fills) {
+      const cache = await openRecordCache({ folder, suffix, bytes, maxBytes: MAX_CACHE_BYTES });
+      caches.set(seenBy, cache);
+      const extraction = yield* extractViews({ ...what, cache, preprocess, augmentation, workers });
+      failed.push(...extraction.failed);
+    }
     const readable = yield* dropUnreadable(manifest, data, failed);
-    if (cut) requireViews(cache, readable, settings);
+    if (cut) requireViews(caches.get(camera)!, readable, settings);
     const list = (split: string): FineTunePhoto[] =>
       readable.photos
         .filter(photo => photo.split === split)
         .map(photo => {
           const { sha256 } = photo;
-          const place = (view: number) => cache.locate(viewKey(sha256, view, preprocess, augmentation));
-          const plain = place(0);
+          const common = { file: resolve(data, photo.path), sha256 };
+          const place = (view: PhotoView) =>
+            caches.get(cut ? camera : view.camera)!.locate(viewKey(sha256, view, preprocess, augmentation));
+          const plain = { none: place({ number: 0, camera: 'none' }), [camera]: place({ number: 0, camera }) };
           return {
             label: manifest.classes.indexOf(photo.class),
             sample(epoch) {
-              const common = { file: fileOf(photo), sha256 };
-              if (epoch === 0) return { ...common, place: plain, view: null };
-              if (!cut) return { ...common, place: plain, view: settings.views > 0 ? [seed, sha256, epoch] : null };
-              return { ...common, place: place(1 + ((epoch - 1) % cutViews)), view: null };
+              if (epoch === 0) return { ...common, camera, place: plain[camera], view: null };
+              if (cut) {
+                const number = 1 + ((epoch - 1) % cutViews);
+                return { ...common, place: place(trainingView(settings, sha256, number)), view: null };
+              }
+              const { camera: seenBy } = trainingView(settings, sha256, epoch);
+              const view = settings.views > 0 ? [settings.fineTune.seed, sha256, epoch] : null;
+              return { ...common, camera: seenBy, place: plain[seenBy], view };
             },
           };
         });
-    return { kind, train: list('train'), validation: list('validation'), close: () => cache.close() };
+    const kind = cut ? activationsOf(settings) : ({ kind: 'pixels', preprocess, augmentation } as const);
+    return { kind, train: list('train'), validation: list('validation'), close };
   } catch (error) {
-    await cache.close();
+    await close();
     throw error;
   }
+}
+
+/** Decoded photos, or their frames where a camera sees them. Validation photos are seen in one way only. */
+function fillPhotos(settings: TrainSettings, photos: readonly ManifestPhoto[], camera: CameraChoice): Fill {
+  const { preprocess, data } = settings;
+  const { size, fit, kernel } = preprocess;
+  const kind = camera === 'none' ? 'pixels' : 'frames';
+  const name = camera === 'none' ? `${size}-${fit}-${kernel}` : `${camera}-${FRAME.width}x${FRAME.height}`;
+  return {
+    stage: camera === 'none' ? 'photos' : 'frames',
+    folder: join(cacheFolder(), kind, name),
+    suffix: kind,
+    bytes: bytesForViews(camera, preprocess),
+    photos: photos
+      .filter(({ split }) => split === 'train' || camera === settings.camera)
+      .map(({ path, sha256 }) => ({ file: resolve(data, path), sha256, views: [{ number: 0, camera }] })),
+    outputs: [],
+  };
+}
+
+/** What the frozen stages make of the views. */
+function fillActivations(settings: TrainSettings, photos: readonly ManifestPhoto[], weights: Weights): Fill {
+  const { card, preprocess, freeze, cutViews, data } = settings;
+  const { cut, pooled } = activationsOf(settings);
+  const bytes = 2 * (sizeOf(cut) + pooled);
+  requireRoom(photos, cutViews, bytes);
+  return {
+    stage: 'activations',
+    folder: join(cacheFolder(), 'activations', `${backboneFolder(settings, weights)}-${freeze}`),
+    suffix: 'activations',
+    bytes,
+    photos: photos.map(photo => ({
+      file: resolve(data, photo.path),
+      sha256: photo.sha256,
+      views: viewsOf(settings, photo),
+    })),
+    makeGraph: () => writeOnnx(buildFrozenGraph({ ...card, preprocess }, weights.parameters, freeze)),
+    outputs: ['cut', 'pooled'],
+  };
+}
+
+function activationsOf({ card, preprocess, freeze }: TrainSettings): TrainSource & { kind: 'activations' } {
+  return { kind: 'activations', cut: cutShape({ ...card, preprocess }, freeze), pooled: frozenWidth(card, freeze) };
+}
+
+/** The views of a photo whose activations are cached. */
+function viewsOf(settings: TrainSettings, { sha256, split }: ManifestPhoto): PhotoView[] {
+  const cached = Array.from({ length: split === 'train' ? settings.cutViews : 0 }, (_, i) =>
+    trainingView(settings, sha256, i + 1),
+  );
+  return [validationView(settings), ...cached];
 }
 
 /** Activations have to fit into the cache: unlike pixels, they are not made again on the way. */
@@ -116,11 +157,11 @@ function requireRoom(photos: readonly ManifestPhoto[], cutViews: number, bytes: 
 
 /** Makes sure that every view is there; others' records may have taken the room. */
 export function requireViews(cache: Pick<RecordCache, 'locate'>, manifest: Manifest, settings: TrainSettings): void {
-  const { preprocess, fineTuneAugmentation, cutViews } = settings;
-  for (const { sha256, split } of manifest.photos) {
-    if (split === 'test') continue;
-    for (let view = 0; view <= (split === 'train' ? cutViews : 0); view++) {
-      if (cache.locate(viewKey(sha256, view, preprocess, fineTuneAugmentation))) continue;
+  const { preprocess, fineTuneAugmentation } = settings;
+  for (const photo of manifest.photos) {
+    if (photo.split === 'test') continue;
+    for (const view of viewsOf(settings, photo)) {
+      if (cache.locate(viewKey(photo.sha256, view, preprocess, fineTuneAugmentation))) continue;
       throw new GraftError(
         'usage',
         `The cache of activations in ${cacheFolder()} is full of those of other trainings.`,

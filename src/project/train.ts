@@ -1,10 +1,12 @@
 // graft train: photos in class folders in; a run folder with a proven .tflite file out, in two phases.
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Steps, VerbEvent } from '../base/events.ts';
 import { writeJson } from '../base/files.ts';
 import { writeManifest } from '../dataset/manifest.ts';
 import { chooseDevice } from '../engine/device.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
+import type { CameraChoice } from '../image/camera.ts';
+import { float32 } from '../tensor/tensor.ts';
 import { loadHead, saveHead } from '../train/checkpoint.ts';
 import type { TrainedHead } from '../train/head.ts';
 import { loadWeights } from '../zoo/load-weights.ts';
@@ -12,7 +14,8 @@ import { cacheFolder } from './cache-folder.ts';
 import { startClassifiers } from './classify-files.ts';
 import { startClock } from './clock.ts';
 import { describeModel, describeRun } from './describe-run.ts';
-import { exportModel, type ProofFigures } from './export-model.ts';
+import { exportModel } from './export-model.ts';
+import { labelledFiles, type ProofFigures } from './proof.ts';
 import type { Provenance } from './provenance.ts';
 import { writeResults } from './results.ts';
 import { resumeRun } from './resume.ts';
@@ -21,6 +24,7 @@ import { countPhotos, countValidation, readDataset, requireUnchanged } from './t
 import { resolveTrainOptions, type TrainingJob, type TrainOptions } from './train-options.ts';
 import { type Features, openFeatures, trainOnFeatures } from './train-phase-one.ts';
 import { type FineTuned, fineTuneRun, identifyTraining, type PhaseTwoSettings } from './train-phase-two.ts';
+import type { TrainedNetwork } from './trained-run.ts';
 
 /**
  * Wall-clock seconds of a run, by part: `scan`, `features` (with fetching the weights on first use), `head`, `fine_tuning`
@@ -28,7 +32,7 @@ import { type FineTuned, fineTuneRun, identifyTraining, type PhaseTwoSettings } 
  */
 export type TrainSeconds = Readonly<Record<string, number>> & { readonly total: number };
 
-/** What phase two did. Accuracies are in 0..1 and, like losses, of the validation photos. */
+/** What phase two did. Accuracies are in 0..1 and, like losses, of the validation photos as the epoch was chosen on them. */
 export interface FineTuningResult {
   /** Epochs that were trained, in this process and before it was resumed. */
   readonly epochs: number;
@@ -50,7 +54,9 @@ export interface TrainResult {
   readonly epochs: number;
   /** null when there was no phase two. */
   readonly fine_tuning: FineTuningResult | null;
-  /** The trained model on the validation photos. The epoch was chosen on the same photos, which flatters a little. */
+  /** What the validation photos were seen through when the epoch was chosen, and the kept model's accuracy on them then. */
+  readonly chosen_on: { readonly camera: CameraChoice; readonly accuracy: number };
+  /** The trained model on the validation photos as they are. The epoch was chosen on the same photos, which flatters a little. */
   readonly validation: Metrics;
   readonly proof: ProofFigures;
   /** Bytes of model.tflite. */
@@ -78,6 +84,10 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
   const { options } = job;
   const settings = { ...job.settings, device: await chooseDevice(job.settings.device) };
   const clock = startClock();
+  if (settings.camera !== 'none') {
+    const message = `For the camera ${settings.camera}: ${100 * settings.cameraShare} % of the augmented views are as it sees a photo, and the epoch is chosen on the validation photos as it sees them.`;
+    yield { type: 'note', message };
+  }
   const cache = cacheFolder();
   const scanned = yield* readDataset(settings, cache);
   clock.lap('scan');
@@ -114,17 +124,19 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
         : undefined;
     if (tuned) clock.lap('fine_tuning');
 
-    const photos = manifest.photos.filter(photo => photo.split === 'validation');
+    const photos = labelledFiles(manifest, 'validation', settings.data);
+    const chosenOn = { camera: settings.camera, accuracy: (tuned?.best ?? bestOfHead(head)).validationAccuracy };
+    const { weight, bias } = tuned?.head ?? head;
+    const network: TrainedNetwork = {
+      card: { ...settings.card, preprocess: settings.preprocess },
+      parameters: tuned?.parameters ?? weights.parameters,
+      head: { weight: float32([bias.length, weight.length / bias.length], weight), bias: float32([bias.length], bias) },
+      provenance: { ...provenance, validation: { accuracy: chosenOn.accuracy, images: photos.length } },
+    };
     const exported = yield* exportModel({
       folder,
-      card: settings.card,
-      parameters: tuned?.parameters ?? weights.parameters,
-      head: tuned?.head ?? head,
-      provenance,
-      photos: photos.map(photo => ({
-        file: resolve(settings.data, photo.path),
-        label: manifest.classes.indexOf(photo.class),
-      })),
+      network,
+      photos,
       classifiers,
       onWritten: () => clock.lap('export'),
     });
@@ -138,6 +150,7 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
       best_epoch: head.bestEpoch,
       epochs: head.epochs.length,
       fine_tuning: tuned ? describeFineTuning(tuned) : null,
+      chosen_on: chosenOn,
       validation: exported.validation,
       proof: exported.proof,
       size: exported.size,
@@ -170,6 +183,8 @@ async function* trainOrLoadHead(
   await saveHead(weightsFolder, identity, { weights: { weight, bias }, scaling, records, bestEpoch });
   return head;
 }
+
+const bestOfHead = ({ epochs, bestEpoch }: TrainedHead) => epochs[bestEpoch - 1]!;
 
 function describeFineTuning({ records, best, start }: FineTuned): FineTuningResult {
   return {

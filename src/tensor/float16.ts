@@ -22,3 +22,23 @@ function makeTable(): Float32Array {
   }
   return values;
 }
+
+/** The nearest float16 patterns, ties to even; what is too large becomes infinite. */
+export function narrowToFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.slice().buffer);
+  return Uint16Array.from(bits, pattern => {
+    const sign = (pattern >>> 16) & 0x8000;
+    const exponent = ((pattern >>> 23) & 0xff) - 127;
+    const fraction = pattern & 0x7fffff;
+    if (exponent === 128) return sign | 0x7c00 | (fraction === 0 ? 0 : 0x200);
+    if (exponent > 15) return sign | 0x7c00;
+    if (exponent < -25) return sign;
+    // Subnormal halves have the exponent -14 and lose their leading one. Rounding may carry into the exponent: that is right.
+    const shift = exponent < -14 ? -1 - exponent : 13;
+    const whole = exponent < -14 ? fraction | 0x800000 : ((exponent + 15) << 23) | fraction;
+    const half = whole >>> shift;
+    const rest = whole & ((1 << shift) - 1);
+    const tie = 1 << (shift - 1);
+    return sign | (half + (rest > tie || (rest === tie && (half & 1) === 1) ? 1 : 0));
+  });
+}

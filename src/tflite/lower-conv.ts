@@ -3,18 +3,10 @@ import type { Node } from '../onnx/graph.ts';
 import { float32, type Tensor, transpose } from '../tensor/tensor.ts';
 import { finishGate, gateAfter } from './lower-elementwise.ts';
 import { floatConstant, fuseActivation, getValue, type Lowering, type Plan } from './plan.ts';
-import { Activation, Padding } from './schema.ts';
+import { Activation } from './schema.ts';
+import { outSize, padFor, windowsOf } from './windows.ts';
 
 type Convolution = Node<'Conv'>;
-
-/** Window of one axis: kernel, stride, dilation, and the graph's zeros before and after. */
-interface Window {
-  readonly kernel: number;
-  readonly stride: number;
-  readonly dilation: number;
-  readonly before: number;
-  readonly after: number;
-}
 
 /** Conv -> [PAD +] CONV_2D or DEPTHWISE_CONV_2D; a following activation or hard-sigmoid gate becomes part of it. */
 export const lowerConv: Lowering<'Conv'> = {
@@ -50,7 +42,7 @@ export const lowerConv: Lowering<'Conv'> = {
         remedy: 'Build the graph again with matching weights.',
       };
     }
-    const [vertical, horizontal] = windows(node);
+    const [vertical, horizontal] = windowsOf(node.attributes);
     const shape = [1, outSize(height, vertical), outSize(width, horizontal), out!];
     if (shape.some(dim => dim < 1)) {
       return {
@@ -69,8 +61,8 @@ export const lowerConv: Lowering<'Conv'> = {
     const { shape } = getValue(plan, node.outputs[0]);
     const scale = plan.pendingScale.get(node.inputs[0]!) ?? 1;
     const { weight, bias } = foldInto(node, plan, scale, gate?.factor ?? 1, gate?.shift ?? 0);
-    const { input, padding } = pad(node, plan);
-    const [vertical, horizontal] = windows(node);
+    const [vertical, horizontal] = windowsOf(node.attributes);
+    const { input, padding } = padFor(node, [vertical, horizontal], plan);
     const options = {
       padding,
       stride_w: horizontal.stride,
@@ -111,60 +103,4 @@ function foldInto(node: Convolution, plan: Plan, inScale: number, outFactor: num
       given.map(value => value * outFactor + outShift),
     ),
   };
-}
-
-/** The padded input and the padding of the operator; emits PAD where TFLite's two paddings do not fit. */
-function pad(node: Convolution, plan: Plan): { input: number; padding: number } {
-  const source = node.inputs[0]!;
-  const { shape } = getValue(plan, source);
-  const input = plan.tensor(source);
-  const axes = windows(node).map((window, i) => neededPadding(shape[i + 1]!, window));
-  if (axes.every(axis => axis.before === 0 && axis.after === 0)) return { input, padding: Padding.VALID };
-  if (axes.every(axis => axis.same)) return { input, padding: Padding.SAME };
-  const [vertical, horizontal] = axes as [Needed, Needed];
-  const amounts = [0, 0, vertical.before, vertical.after, horizontal.before, horizontal.after, 0, 0];
-  const paddings = plan.store(`${node.name}.paddings`, {
-    dtype: 'int32',
-    shape: [4, 2],
-    data: Int32Array.from(amounts),
-  });
-  const padded = shape.map((dim, i) => dim + amounts[2 * i]! + amounts[2 * i + 1]!);
-  return { input: plan.emit('PAD', [input, paddings], `${node.name}.padded`, padded, {}), padding: Padding.VALID };
-}
-
-/** Zeros that the windows really touch, and whether TFLite's SAME would put exactly these. */
-interface Needed {
-  readonly before: number;
-  readonly after: number;
-  readonly same: boolean;
-}
-
-/** At stride 2 the last zeros of a symmetric padding are often never read; only those that are count. */
-function neededPadding(size: number, window: Window): Needed {
-  const { stride, before } = window;
-  const out = outSize(size, window);
-  const reach = (out - 1) * stride + extent(window);
-  const after = Math.max(0, reach - size - before);
-  // SAME: out = ceil(in / s); total = max((out - 1) * s + k_eff - in, 0); before = floor(total / 2), the rest after.
-  const sameOut = Math.ceil(size / stride);
-  const total = Math.max((sameOut - 1) * stride + extent(window) - size, 0);
-  const sameBefore = Math.floor(total / 2);
-  return { before, after, same: sameOut === out && before === sameBefore && after === total - sameBefore };
-}
-
-const extent = ({ kernel, dilation }: Window): number => (kernel - 1) * dilation + 1;
-
-const outSize = (size: number, window: Window): number =>
-  Math.floor((size + window.before + window.after - extent(window)) / window.stride) + 1;
-
-function windows(node: Convolution): [Window, Window] {
-  const { kernel_shape: kernel, strides, dilations, pads } = node.attributes;
-  const axis = (i: 0 | 1): Window => ({
-    kernel: kernel[i],
-    stride: strides[i],
-    dilation: dilations[i],
-    before: pads[i],
-    after: pads[i + 2]!,
-  });
-  return [axis(0), axis(1)];
 }

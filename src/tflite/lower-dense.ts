@@ -1,6 +1,6 @@
-// Dense layers, pooling over positions, joining, softmax and reshaping.
+// Dense layers, joining and softmax.
 import type { Node } from '../onnx/graph.ts';
-import { float32, sizeOf, type Tensor, toNumbers, transpose } from '../tensor/tensor.ts';
+import { float32, type Tensor, transpose } from '../tensor/tensor.ts';
 import {
   type Facts,
   fileAxis,
@@ -87,41 +87,10 @@ export const lowerMatMul: Lowering<'MatMul'> = {
   emit: (node, plan) => emitDense(node, plan, denseOfMatMul(node, plan)!),
 };
 
-const notPooling: Refusal = {
-  problem: 'it is not the mean over the positions of an NCHW image',
-  remedy: 'Use GlobalAveragePool, or ReduceMean over axes [2, 3], after the Transpose to NCHW.',
-};
+/** Most values that one CONCATENATION joins: XNNPACK takes no more, and older releases of it take four. */
+const MAX_JOINED = 4;
 
-function emitMean(node: Node, plan: Plan, keepDims: boolean): void {
-  const axes = plan.store('positions', { dtype: 'int32', shape: [2], data: Int32Array.of(1, 2) });
-  const { shape } = getValue(plan, node.outputs[0]);
-  plan.emit('MEAN', [plan.tensor(node.inputs[0]!), axes], node.outputs[0]!, shape, { keep_dims: keepDims });
-}
-
-/** GlobalAveragePool -> MEAN with keep_dims. */
-export const lowerGlobalAveragePool: Lowering<'GlobalAveragePool'> = {
-  infer(node, facts) {
-    const { layout, shape } = getValue(facts, node.inputs[0]);
-    return layout === 'NCHW' ? { layout, shape: [1, 1, 1, shape[3]!] } : notPooling;
-  },
-  emit: (node, plan) => emitMean(node, plan, true),
-};
-
-/** ReduceMean over both positions -> MEAN. */
-export const lowerReduceMean: Lowering<'ReduceMean'> = {
-  infer(node, facts) {
-    const input = getValue(facts, node.inputs[0]);
-    const axes = node.attributes.axes.map(axis => fileAxis(input, axis)).sort();
-    if (input.layout !== 'NCHW' || axes.join() !== '1,2') return notPooling;
-    const channels = input.shape[3]!;
-    return node.attributes.keepdims
-      ? { layout: 'NCHW', shape: [1, 1, 1, channels] }
-      : { layout: 'flat', shape: [1, channels] };
-  },
-  emit: (node, plan) => emitMean(node, plan, node.attributes.keepdims === 1),
-};
-
-/** Concat of computed values -> CONCATENATION. */
+/** Concat of computed values -> CONCATENATION, several where there are many values. */
 export const lowerConcat: Lowering<'Concat'> = {
   infer(node, facts) {
     if (node.inputs.some(name => facts.constant(name))) {
@@ -142,9 +111,26 @@ export const lowerConcat: Lowering<'Concat'> = {
   emit(node, plan) {
     const { shape } = getValue(plan, node.outputs[0]);
     const axis = fileAxis(getValue(plan, node.inputs[0]), node.attributes.axis);
-    const inputs = node.inputs.map(name => plan.tensor(name));
     const options = { axis, fused_activation_function: Activation.NONE };
-    plan.emit('CONCATENATION', inputs, node.outputs[0]!, shape, options);
+    const output = node.outputs[0]!;
+    let parts = node.inputs.map(name => ({ tensor: plan.tensor(name), shape: getValue(plan, name).shape }));
+    for (let level = 1; parts.length > MAX_JOINED; level++) {
+      const groups = Array.from({ length: Math.ceil(parts.length / MAX_JOINED) }, (_, i) =>
+        parts.slice(i * MAX_JOINED, (i + 1) * MAX_JOINED),
+      );
+      parts = groups.map((group, i) => {
+        if (group.length === 1) return group[0]!;
+        const width = group.reduce((sum, part) => sum + part.shape[axis]!, 0);
+        const joined = group[0]!.shape.map((dim, k) => (k === axis ? width : dim));
+        const inputs = group.map(part => part.tensor);
+        return {
+          tensor: plan.emit('CONCATENATION', inputs, `${output}.join${level}.${i}`, joined, options),
+          shape: joined,
+        };
+      });
+    }
+    const inputs = parts.map(part => part.tensor);
+    plan.emit('CONCATENATION', inputs, output, shape, options);
   },
 };
 
@@ -160,41 +146,5 @@ export const lowerSoftmax: Lowering<'Softmax'> = {
     const { shape } = getValue(plan, node.outputs[0]);
     // The schema's default for beta is 0, which would make every output equal.
     plan.emit('SOFTMAX', [plan.tensor(node.inputs[0]!)], node.outputs[0]!, shape, { beta: 1 });
-  },
-};
-
-/** Reshape of a flat value, or of an image with one position -> RESHAPE. */
-export const lowerReshape: Lowering<'Reshape'> = {
-  infer(node, facts) {
-    const { layout, shape } = getValue(facts, node.inputs[0]);
-    const target = facts.constant(node.inputs[1]);
-    const isOneRow = layout !== 'NCHW' || sizeOf(shape) === shape[3];
-    // ONNX: 0 copies the input's dimension (by the graph's axes), -1 takes what is left.
-    const given = layout === 'NCHW' ? [0, 3, 1, 2].map(axis => shape[axis]!) : shape;
-    const wanted = target && toNumbers(target).map((dim, axis) => (dim === 0 ? (given[axis] ?? 0) : dim));
-    const known = sizeOf(wanted?.filter(dim => dim !== -1) ?? []);
-    const out = wanted?.map(dim => (dim === -1 ? sizeOf(shape) / known : dim));
-    const fits = out && sizeOf(out) === sizeOf(shape) && out.every(dim => Number.isInteger(dim) && dim > 0);
-    if (!isOneRow || !fits || out.length === 4) {
-      return {
-        problem: 'it would mix positions and channels, or its target is not a constant of the same size',
-        remedy: 'Pool the image to one position first, and reshape to [1, features].',
-      };
-    }
-    return { layout: 'flat', shape: out };
-  },
-  emit(node, plan) {
-    const { shape } = getValue(plan, node.outputs[0]);
-    if (getValue(plan, node.inputs[0]).shape.join() === shape.join()) {
-      plan.aliases.set(node.outputs[0]!, node.inputs[0]!);
-      return;
-    }
-    const target = plan.store(`${node.name}.shape`, {
-      dtype: 'int32',
-      shape: [shape.length],
-      data: Int32Array.from(shape),
-    });
-    const inputs = [plan.tensor(node.inputs[0]!), target];
-    plan.emit('RESHAPE', inputs, node.outputs[0]!, shape, { new_shape: shape });
   },
 };

@@ -1,4 +1,4 @@
-// Element-wise ops: additions and products with broadcasting, activations, and the squeeze-and-excitation gate.
+// Element-wise ops: arithmetic with broadcasting, activations, and the squeeze-and-excitation gate.
 import type { Node } from '../onnx/graph.ts';
 import { float32 } from '../tensor/tensor.ts';
 import {
@@ -11,16 +11,20 @@ import {
   type Lowering,
   operandTensor,
   type Plan,
+  scalarConstant,
   type Value,
 } from './plan.ts';
 import { Activation } from './schema.ts';
 
-type BinaryOp = 'Add' | 'Mul';
+type BinaryOp = 'Add' | 'Div' | 'Max' | 'Min' | 'Mul' | 'Sub';
 
-/** Add -> ADD, Mul -> MUL. Constants are laid out like the value they are combined with. */
-function lowerBinary(operator: 'ADD' | 'MUL'): Lowering<BinaryOp> {
+/** An op of two values. Constants are laid out like the value they are combined with. */
+function lowerBinary(operator: 'ADD' | 'DIV' | 'MAXIMUM' | 'MINIMUM' | 'MUL' | 'SUB'): Lowering<BinaryOp> {
   return {
     infer(node, facts) {
+      if (node.inputs.length !== 2) {
+        return { problem: `it has ${node.inputs.length} inputs`, remedy: 'Combine two values at a time.' };
+      }
       const computed = node.inputs.filter(name => !facts.constant(name));
       if (computed.length === 0) {
         return { problem: 'both of its inputs are constants', remedy: 'Compute it before the graph is built.' };
@@ -49,8 +53,12 @@ function lowerBinary(operator: 'ADD' | 'MUL'): Lowering<BinaryOp> {
       });
       const scale = scales.reduce((product, factor) => product * factor, 1);
       if (scale !== 1) plan.pendingScale.set(node.outputs[0]!, scale);
-      const { activation, output } = fuseActivation(node, plan);
       const { shape } = getValue(plan, node.outputs[0]);
+      if (operator === 'MAXIMUM' || operator === 'MINIMUM') {
+        plan.emit(operator, inputs, node.outputs[0]!, shape, {});
+        return;
+      }
+      const { activation, output } = fuseActivation(node, plan);
       plan.emit(operator, inputs, output, shape, { fused_activation_function: activation });
     },
   };
@@ -63,30 +71,57 @@ function constantOperand(node: Node<BinaryOp>, facts: Facts, value: Value): Valu
 }
 
 export const lowerAdd: Lowering<'Add'> = lowerBinary('ADD');
+export const lowerDiv: Lowering<'Div'> = lowerBinary('DIV');
+export const lowerMax: Lowering<'Max'> = lowerBinary('MAXIMUM');
+export const lowerMin: Lowering<'Min'> = lowerBinary('MINIMUM');
 export const lowerMul: Lowering<'Mul'> = lowerBinary('MUL');
+export const lowerSub: Lowering<'Sub'> = lowerBinary('SUB');
 
 const sameAsInput = (node: Node, facts: Facts): Value => getValue(facts, node.inputs[0]);
 
-function lowerUnary(operator: 'RELU' | 'RELU6' | 'HARD_SWISH') {
-  return (node: Node, plan: Plan): void => {
-    const { shape } = sameAsInput(node, plan);
-    plan.emit(operator, [plan.tensor(node.inputs[0]!)], node.outputs[0]!, shape, {});
+type UnaryOperator = 'EXP' | 'HARD_SWISH' | 'LOGISTIC' | 'NEG' | 'RELU' | 'RELU6' | 'SQRT' | 'TANH';
+
+/** An op of one value. */
+function lowerUnary(operator: UnaryOperator) {
+  return {
+    infer: sameAsInput,
+    emit(node: Node, plan: Plan): void {
+      const { shape } = sameAsInput(node, plan);
+      plan.emit(operator, [plan.tensor(node.inputs[0]!)], node.outputs[0]!, shape, {});
+    },
   };
 }
 
-/** Relu -> RELU where no operator before it can apply it. */
-export const lowerRelu: Lowering<'Relu'> = { infer: sameAsInput, emit: lowerUnary('RELU') };
+export const lowerExp: Lowering<'Exp'> = lowerUnary('EXP');
+export const lowerHardSwish: Lowering<'HardSwish'> = lowerUnary('HARD_SWISH');
+export const lowerNeg: Lowering<'Neg'> = lowerUnary('NEG');
+/** Where no operator before it can apply it. */
+export const lowerRelu: Lowering<'Relu'> = lowerUnary('RELU');
+export const lowerSigmoid: Lowering<'Sigmoid'> = lowerUnary('LOGISTIC');
+export const lowerSqrt: Lowering<'Sqrt'> = lowerUnary('SQRT');
+export const lowerTanh: Lowering<'Tanh'> = lowerUnary('TANH');
 
-/** HardSwish -> HARD_SWISH. */
-export const lowerHardSwish: Lowering<'HardSwish'> = { infer: sameAsInput, emit: lowerUnary('HARD_SWISH') };
-
-/** Clip from 0 to 6 -> RELU6. */
+/** Clip from 0 to 6 -> RELU6; between other numbers -> MAXIMUM and MINIMUM. */
 export const lowerClip: Lowering<'Clip'> = {
-  infer: (node, facts) =>
-    activationOf(facts, node) === Activation.RELU6
+  infer(node, facts) {
+    const limits = [1, 2].map(i => scalarConstant(facts, node.inputs[i]));
+    return limits.every(limit => limit !== undefined)
       ? sameAsInput(node, facts)
-      : { problem: 'its limits are not the constants 0 and 6', remedy: 'Use Relu, or Clip from 0 to 6.' },
-  emit: lowerUnary('RELU6'),
+      : { problem: 'its limits are not two constant numbers', remedy: 'Store both as float32 scalars.' };
+  },
+  emit(node, plan) {
+    if (activationOf(plan, node) === Activation.RELU6) {
+      lowerUnary('RELU6').emit(node, plan);
+      return;
+    }
+    const [input, output] = [node.inputs[0]!, node.outputs[0]!];
+    const { shape } = sameAsInput(node, plan);
+    const [lowest, highest] = [1, 2].map(i =>
+      plan.store(node.inputs[i]!, float32([1], [scalarConstant(plan, node.inputs[i])!])),
+    ) as [number, number];
+    const raised = plan.emit('MAXIMUM', [plan.tensor(input), lowest], `${output}.raised`, shape, {});
+    plan.emit('MINIMUM', [raised, highest], output, shape, {});
+  },
 };
 
 /**

@@ -8,6 +8,18 @@ import { type Facts, isRefusal, type Lowering, startPlan, type Value } from './p
 /** Key of the one signature. */
 export const SIGNATURE_KEY = 'serving_default';
 
+/** Ops whose operators take a constant as first input, and those whose operators take whole numbers. */
+const takesConstant: ReadonlySet<string> = new Set(['Add', 'Concat', 'Div', 'Max', 'Min', 'Mul', 'Sub']);
+const takesWholeNumbers: ReadonlySet<string> = new Set([
+  'Cast',
+  'Flatten',
+  'Gather',
+  'Identity',
+  'Reshape',
+  'Squeeze',
+  'Unsqueeze',
+]);
+
 /** Most refusals that an error message lists. */
 const MAX_LISTED = 12;
 
@@ -105,7 +117,6 @@ function makeFacts(graph: Graph, nodes: readonly Node[], values: ReadonlyMap<str
 function inferValues(nodes: readonly Node[], facts: Facts, values: Map<string, Value>, problems: string[]): void {
   const refused = new Set(facts.graph.inputs.filter(input => !values.has(input.name)).map(input => input.name));
   for (const node of nodes) {
-    const output = node.outputs[0]!;
     const missing = node.inputs.filter(name => name !== '' && !values.has(name) && !facts.constant(name));
     const unmade = missing.find(name => !refused.has(name));
     const first = node.inputs[0];
@@ -114,14 +125,16 @@ function inferValues(nodes: readonly Node[], facts: Facts, values: Map<string, V
         ? { problem: `it reads ${unmade}, which nothing before it makes`, remedy: 'Order the nodes by execution.' }
         : missing.length > 0
           ? null
-          : first !== undefined && facts.constant(first) && !['Add', 'Mul', 'Concat'].includes(node.op)
+          : first !== undefined && facts.constant(first) && !takesConstant.has(node.op)
             ? { problem: 'its input is a constant', remedy: 'Compute it before the graph is built.' }
-            : rowOf(node).infer(node, facts);
+            : node.inputs.some(name => values.get(name)?.type === 'INT32') && !takesWholeNumbers.has(node.op)
+              ? { problem: 'it reads whole numbers', remedy: 'Put a Cast to float32 before it.' }
+              : rowOf(node).infer(node, facts);
     if (answer && !isRefusal(answer)) {
-      values.set(output, answer);
+      for (const [i, value] of [answer].flat().entries()) values.set(node.outputs[i]!, value);
       continue;
     }
-    refused.add(output);
+    for (const output of node.outputs) refused.add(output);
     if (answer) problems.push(`${node.op} ${node.name}: ${answer.problem}. ${answer.remedy}`);
   }
   for (const { name } of facts.graph.outputs) {

@@ -1,33 +1,38 @@
 // The one table of lowerings, total over the ops that graft builds: a new op does not compile without a row.
 import type { SupportedOp } from '../onnx/ops.ts';
 import { lowerConv } from './lower-conv.ts';
+import { lowerConcat, lowerGemm, lowerMatMul, lowerSoftmax } from './lower-dense.ts';
+import { lowerCast, lowerGather, lowerTopK } from './lower-detect.ts';
 import {
-  lowerConcat,
-  lowerGemm,
-  lowerGlobalAveragePool,
-  lowerMatMul,
-  lowerReduceMean,
+  lowerAdd,
+  lowerClip,
+  lowerDiv,
+  lowerExp,
+  lowerHardSigmoid,
+  lowerHardSwish,
+  lowerMax,
+  lowerMin,
+  lowerMul,
+  lowerNeg,
+  lowerRelu,
+  lowerSigmoid,
+  lowerSqrt,
+  lowerSub,
+  lowerTanh,
+} from './lower-elementwise.ts';
+import { lowerAveragePool, lowerMaxPool } from './lower-pool.ts';
+import { lowerGlobalAveragePool, lowerReduceMean, lowerReduceSum } from './lower-reduce.ts';
+import {
+  lowerFlatten,
+  lowerIdentity,
+  lowerPad,
   lowerReshape,
-  lowerSoftmax,
-} from './lower-dense.ts';
-import { lowerAdd, lowerClip, lowerHardSigmoid, lowerHardSwish, lowerMul, lowerRelu } from './lower-elementwise.ts';
-import { getValue, type Lowering } from './plan.ts';
-
-/** Transpose from NHWC to NCHW: the file stays in NHWC, so that nothing is done. */
-const absorbTranspose: Lowering<'Transpose'> = {
-  infer(node, facts) {
-    const { layout, shape } = getValue(facts, node.inputs[0]);
-    return layout === 'NHWC' && node.attributes.perm.join() === '0,3,1,2'
-      ? { layout: 'NCHW', shape }
-      : {
-          problem: `it moves the axes of a ${layout} value by [${node.attributes.perm.join(', ')}]`,
-          remedy: 'Only the Transpose [0, 3, 1, 2] of the input image has a place in the file.',
-        };
-  },
-  emit: (node, plan) => {
-    plan.aliases.set(node.outputs[0]!, node.inputs[0]!);
-  },
-};
+  lowerSlice,
+  lowerSqueeze,
+  lowerTranspose,
+  lowerUnsqueeze,
+} from './lower-shape.ts';
+import type { Lowering } from './plan.ts';
 
 /** An op that has no place in a file for robots. */
 function refuse<O extends SupportedOp>(problem: string, remedy: string): Lowering<O> {
@@ -48,53 +53,52 @@ const training = <O extends SupportedOp>() =>
 export const lowerings: { readonly [O in SupportedOp]: Lowering<O> } = {
   Abs: unwritten(),
   Add: lowerAdd,
-  AveragePool: unwritten(),
+  AveragePool: lowerAveragePool,
   BatchNormalization: unwritten(),
-  Cast: refuse(
-    'the file computes in float32 from its input on',
-    'Build the graph for a float32 image (input "signed").',
-  ),
+  Cast: lowerCast,
   Clip: lowerClip,
   Concat: lowerConcat,
   Conv: lowerConv,
   ConvTranspose: training(),
-  Div: unwritten(),
+  Div: lowerDiv,
   Erf: unwritten(),
-  Exp: unwritten(),
+  Exp: lowerExp,
   Expand: training(),
-  Flatten: unwritten(),
+  Flatten: lowerFlatten,
+  Gather: lowerGather,
   Gemm: lowerGemm,
   GlobalAveragePool: lowerGlobalAveragePool,
   HardSigmoid: lowerHardSigmoid,
   HardSwish: lowerHardSwish,
-  Identity: unwritten(),
+  Identity: lowerIdentity,
   LayerNormalization: unwritten(),
   Log: unwritten(),
   LogSoftmax: unwritten(),
   MatMul: lowerMatMul,
-  Max: unwritten(),
-  MaxPool: unwritten(),
-  Min: unwritten(),
+  Max: lowerMax,
+  MaxPool: lowerMaxPool,
+  Min: lowerMin,
   Mul: lowerMul,
-  Neg: unwritten(),
-  Pad: unwritten(),
+  Neg: lowerNeg,
+  Pad: lowerPad,
   Pow: unwritten(),
   ReduceMean: lowerReduceMean,
-  ReduceSum: unwritten(),
+  ReduceSum: lowerReduceSum,
   Relu: lowerRelu,
   Reshape: lowerReshape,
   Resize: unwritten(),
   ScatterElements: training(),
-  Sigmoid: unwritten(),
+  Sigmoid: lowerSigmoid,
   Sign: training(),
-  Slice: unwritten(),
+  Slice: lowerSlice,
   Softmax: lowerSoftmax,
-  Sqrt: unwritten(),
-  Squeeze: unwritten(),
-  Sub: unwritten(),
-  Tanh: unwritten(),
-  Transpose: absorbTranspose,
-  Unsqueeze: unwritten(),
+  Sqrt: lowerSqrt,
+  Squeeze: lowerSqueeze,
+  Sub: lowerSub,
+  Tanh: lowerTanh,
+  TopK: lowerTopK,
+  Transpose: lowerTranspose,
+  Unsqueeze: lowerUnsqueeze,
   'microsoft.FusedMatMul': training(),
   'microsoft.Gelu': unwritten(),
   'nchwc.Conv': training(),

@@ -16,6 +16,8 @@ export type Layout = 'NHWC' | 'NCHW' | 'flat';
 export interface Value {
   readonly layout: Layout;
   readonly shape: readonly number[];
+  /** Element type. Default FLOAT32. */
+  readonly type?: 'INT32';
 }
 
 /** Why a node cannot be lowered, and what to do about it. */
@@ -48,7 +50,7 @@ export interface Plan extends Facts {
   tensor(name: string): number;
   /** Index of a constant; equal constants have one index. */
   store(name: string, tensor: Tensor): number;
-  /** Appends an operator that makes the value `output`, of `shape`; returns its index. */
+  /** Appends an operator that makes the value `output`, and those of `further`, all of `shape`; returns the index of `output`. */
   emit<O extends OperatorName>(
     op: O,
     inputs: readonly number[],
@@ -56,19 +58,20 @@ export interface Plan extends Facts {
     shape: readonly number[],
     options: OperatorOptions<O>,
     version?: number,
+    further?: readonly string[],
   ): number;
 }
 
 /** How one op of the graph becomes operators of the file. */
 export interface Lowering<O extends SupportedOp> {
-  /** The value that the node makes, or why it cannot be made. */
-  infer(node: Node<O>, facts: Facts): Value | Refusal;
+  /** The value that the node makes, or one per output, or why it cannot be made. */
+  infer(node: Node<O>, facts: Facts): Value | readonly Value[] | Refusal;
   /** Appends the operators. Called only when no node of the graph was refused. */
   emit(node: Node<O>, plan: Plan): void;
 }
 
 /** True for a refusal. */
-export const isRefusal = (answer: Value | Refusal): answer is Refusal => 'problem' in answer;
+export const isRefusal = (answer: Value | readonly Value[] | Refusal): answer is Refusal => 'problem' in answer;
 
 /** The value of a computed input. Its absence is a defect in the order of nodes, found before. */
 export function getValue(facts: Facts, name: string | undefined): Value {
@@ -123,6 +126,11 @@ export function broadcast(a: readonly number[], b: readonly number[]): number[] 
   return out;
 }
 
+/** An int32 constant, as operators want axes, paddings and counts. */
+export function int32(shape: readonly number[], values: readonly number[]): Tensor<'int32'> {
+  return { dtype: 'int32', shape, data: Int32Array.from(values) };
+}
+
 /** The activation that a node is, if an operator can apply it to its own output. */
 export function activationOf(facts: Facts, node: Node | undefined): number {
   if (node?.op === 'Relu') return Activation.RELU;
@@ -157,7 +165,7 @@ export function startPlan(facts: Facts): Plan & { tensors: TfliteTensor[]; opera
     const known = places.get(name);
     if (known !== undefined) return known;
     places.set(name, tensors.length);
-    return tensors.push({ name, type: 'FLOAT32', shape }) - 1;
+    return tensors.push({ name, type: facts.values.get(name)?.type ?? 'FLOAT32', shape }) - 1;
   };
   return {
     ...facts,
@@ -180,10 +188,10 @@ export function startPlan(facts: Facts): Plan & { tensors: TfliteTensor[]; opera
       stored.set(key, tensors.length);
       return tensors.push({ name, type, shape: tensor.shape, data }) - 1;
     },
-    emit(op, inputs, output, shape, options, version = 1) {
-      const index = place(output, shape);
-      operators.push({ op, version, inputs, outputs: [index], options } as KnownOperator);
-      return index;
+    emit(op, inputs, output, shape, options, version = 1, further = []) {
+      const outputs = [output, ...further].map(name => place(name, shape));
+      operators.push({ op, version, inputs, outputs, options } as KnownOperator);
+      return outputs[0]!;
     },
   };
 }

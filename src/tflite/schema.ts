@@ -1,7 +1,10 @@
 // The part of the TFLite flatbuffer schema (v3, namespace tflite) that graft writes and reads, as data.
-// One source for the writer and the reader: a field is [slot, type, default]; a union takes its slot and the next one.
+// One source for the writer and the reader.
+import { builtinOptions } from './builtin-options.ts';
+import { builtinOptions2Union, builtinOptionsUnion } from './builtin-unions.ts';
+import type { Schema, TableOf, Tables } from './flatbuffer-schema.ts';
 
-/** Fields of every table. Types: a scalar, 'string', '[scalar]', 'Table', '[Table]', or 'options' (a union). */
+/** Fields of every table. */
 export const tables = {
   Model: {
     version: [0, 'uint32', 0],
@@ -11,6 +14,8 @@ export const tables = {
     buffers: [4, '[Buffer]'],
     metadata: [6, '[Metadata]'],
     signature_defs: [7, '[SignatureDef]'],
+    external_buffer_groups: [8, '[ExternalBufferGroup]'],
+    external_buffers: [9, '[ExternalBuffer]'],
   },
   OperatorCode: {
     deprecated_builtin_code: [0, 'int8', 0],
@@ -31,21 +36,68 @@ export const tables = {
     buffer: [2, 'uint32', 0],
     name: [3, 'string'],
     quantization: [4, 'QuantizationParameters'],
+    is_variable: [5, 'bool', false, 'rare'],
+    sparsity: [6, 'SparsityParameters'],
+    shape_signature: [7, '[int32]'],
+    has_rank: [8, 'bool', false, 'rare'],
+    variant_tensors: [9, '[VariantSubType]'],
+    external_buffer: [10, 'uint32', 0, 'rare'],
   },
+  VariantSubType: { shape: [0, '[int32]'], type: [1, 'int8', 0], has_rank: [2, 'bool', false, 'rare'] },
   QuantizationParameters: {
+    min: [0, '[float32]'],
+    max: [1, '[float32]'],
     scale: [2, '[float32]'],
     zero_point: [3, '[int64]'],
+    details: [4, 'union QuantizationDetails'],
     quantized_dimension: [6, 'int32', 0],
   },
+  CustomQuantization: { custom: [0, '[uint8]'] },
+  BlockwiseQuantization: { scales: [0, 'int32', 0], zero_points: [1, 'int32', 0], block_size: [2, 'int32', 0] },
+  MultiAxisQuantization: {
+    scales: [0, 'int32', 0],
+    zero_points: [1, 'int32', 0],
+    block_size: [2, 'int32', 0],
+    quantized_dimensions: [3, '[int32]'],
+  },
+  SparsityParameters: {
+    traversal_order: [0, '[int32]'],
+    block_map: [1, '[int32]'],
+    dim_metadata: [2, '[DimensionMetadata]'],
+  },
+  DimensionMetadata: {
+    format: [0, 'int8', 0],
+    dense_size: [1, 'int32', 0],
+    array_segments: [2, 'union SparseIndexVector'],
+    array_indices: [4, 'union SparseIndexVector'],
+  },
+  Int32Vector: { values: [0, '[int32]'] },
+  Uint16Vector: { values: [0, '[uint16]'] },
+  Uint8Vector: { values: [0, '[uint8]'] },
   Buffer: {
     data: [0, '[uint8]'],
     offset: [1, 'uint64', 0],
+    size: [2, 'uint64', 0, 'rare'],
+  },
+  ExternalBufferGroup: { name: [0, 'string'] },
+  ExternalBuffer: {
+    id: [0, 'uint32', 0],
+    group: [1, 'uint32', 0],
+    offset: [2, 'uint64', 0],
+    length: [3, 'uint64', 0],
+    packing: [4, 'string'],
   },
   Operator: {
     opcode_index: [0, 'uint32', 0],
     inputs: [1, '[int32]'],
     outputs: [2, '[int32]'],
-    builtin_options: [3, 'options'],
+    builtin_options: [3, 'union BuiltinOptions'],
+    custom_options: [5, '[uint8]'],
+    mutating_variable_inputs: [7, '[bool]'],
+    intermediates: [8, '[int32]'],
+    large_custom_options_offset: [9, 'uint64', 0, 'rare'],
+    large_custom_options_size: [10, 'uint64', 0, 'rare'],
+    builtin_options_2: [11, 'union BuiltinOptions2'],
   },
   Metadata: { name: [0, 'string'], buffer: [1, 'uint32', 0] },
   SignatureDef: {
@@ -55,64 +107,35 @@ export const tables = {
     subgraph_index: [4, 'uint32', 0],
   },
   TensorMap: { name: [0, 'string'], tensor_index: [1, 'uint32', 0] },
-
-  ActivationOptions: { fused_activation_function: [0, 'int8', 0] },
-  ConcatenationOptions: { axis: [0, 'int32', 0], fused_activation_function: [1, 'int8', 0] },
-  Conv2DOptions: {
-    padding: [0, 'int8', 0],
-    stride_w: [1, 'int32', 0],
-    stride_h: [2, 'int32', 0],
-    fused_activation_function: [3, 'int8', 0],
-    dilation_w_factor: [4, 'int32', 1],
-    dilation_h_factor: [5, 'int32', 1],
-  },
-  DepthwiseConv2DOptions: {
-    padding: [0, 'int8', 0],
-    stride_w: [1, 'int32', 0],
-    stride_h: [2, 'int32', 0],
-    depth_multiplier: [3, 'int32', 0],
-    fused_activation_function: [4, 'int8', 0],
-    dilation_w_factor: [5, 'int32', 1],
-    dilation_h_factor: [6, 'int32', 1],
-  },
-  EmptyOptions: {},
-  FullyConnectedOptions: {
-    fused_activation_function: [0, 'int8', 0],
-    weights_format: [1, 'int8', 0],
-    keep_num_dims: [2, 'bool', false],
-  },
-  Pool2DOptions: {
-    padding: [0, 'int8', 0],
-    stride_w: [1, 'int32', 0],
-    stride_h: [2, 'int32', 0],
-    filter_width: [3, 'int32', 0],
-    filter_height: [4, 'int32', 0],
-    fused_activation_function: [5, 'int8', 0],
-  },
-  ReducerOptions: { keep_dims: [0, 'bool', false] },
-  ReshapeOptions: { new_shape: [0, '[int32]'] },
-  SoftmaxOptions: { beta: [0, 'float32', 0] },
-} as const satisfies Record<string, Record<string, FieldSpec>>;
-
-/** A field: its vtable slot, its type, and the value that an absent scalar has. */
-export type FieldSpec = readonly [slot: number, type: string, absent?: number | boolean];
+  ...builtinOptions,
+} as const satisfies Tables;
 
 /**
  * Built-in operators: code, type id of the options union with the table that lays it out (0: the operator has none),
  * and the first runtime release of each version that graft may write. tflite-runtime 2.14 accepts all of them.
  */
 export const operators = {
-  ADD: { code: 0, optionsType: 11, options: 'ActivationOptions', versions: { 1: '1.5.0' } },
-  AVERAGE_POOL_2D: { code: 1, optionsType: 5, options: 'Pool2DOptions', versions: { 1: '1.5.0' } },
+  ADD: { code: 0, optionsType: 11, options: 'ActivationOptions', versions: { 1: '1.5.0', 2: '1.14.0' } },
+  AVERAGE_POOL_2D: { code: 1, optionsType: 5, options: 'Pool2DOptions', versions: { 1: '1.5.0', 2: '1.14.0' } },
   CONCATENATION: { code: 2, optionsType: 10, options: 'ConcatenationOptions', versions: { 1: '1.5.0' } },
-  CONV_2D: { code: 3, optionsType: 1, options: 'Conv2DOptions', versions: { 1: '1.5.0', 3: '1.14.0', 6: '2.9.0' } },
+  CONV_2D: {
+    code: 3,
+    optionsType: 1,
+    options: 'Conv2DOptions',
+    versions: { 1: '1.5.0', 3: '1.14.0', 5: '2.4.0', 6: '2.9.0' },
+  },
   DEPTHWISE_CONV_2D: {
     code: 4,
     optionsType: 2,
     options: 'DepthwiseConv2DOptions',
     versions: { 1: '1.5.0', 2: '1.12.0', 3: '1.14.0' },
   },
-  DEQUANTIZE: { code: 6, optionsType: 38, options: 'EmptyOptions', versions: { 2: '1.14.0', 3: '1.15.0' } },
+  DEQUANTIZE: {
+    code: 6,
+    optionsType: 38,
+    options: 'EmptyOptions',
+    versions: { 1: '1.13.1', 2: '1.14.0', 3: '1.15.0' },
+  },
   FULLY_CONNECTED: {
     code: 9,
     optionsType: 8,
@@ -126,10 +149,23 @@ export const operators = {
   RELU6: { code: 21, optionsType: 0, options: 'EmptyOptions', versions: { 1: '1.5.0', 2: '1.14.0' } },
   RESHAPE: { code: 22, optionsType: 17, options: 'ReshapeOptions', versions: { 1: '1.5.0' } },
   SOFTMAX: { code: 25, optionsType: 9, options: 'SoftmaxOptions', versions: { 1: '1.5.0', 2: '1.14.0' } },
+  TANH: { code: 28, optionsType: 0, options: 'EmptyOptions', versions: { 1: '1.14.0' } },
   PAD: { code: 34, optionsType: 22, options: 'EmptyOptions', versions: { 1: '1.5.0', 2: '1.14.0' } },
+  GATHER: { code: 36, optionsType: 23, options: 'GatherOptions', versions: { 1: '1.6.0' } },
   TRANSPOSE: { code: 39, optionsType: 26, options: 'EmptyOptions', versions: { 1: '1.6.0', 2: '1.14.0' } },
   MEAN: { code: 40, optionsType: 27, options: 'ReducerOptions', versions: { 1: '1.6.0', 2: '1.14.0' } },
   SUB: { code: 41, optionsType: 28, options: 'ActivationOptions', versions: { 1: '1.6.0' } },
+  DIV: { code: 42, optionsType: 29, options: 'ActivationOptions', versions: { 1: '1.6.0' } },
+  STRIDED_SLICE: { code: 45, optionsType: 32, options: 'StridedSliceOptions', versions: { 1: '1.6.0' } },
+  EXP: { code: 47, optionsType: 33, options: 'EmptyOptions', versions: { 1: '1.7.0' } },
+  TOPK_V2: { code: 48, optionsType: 34, options: 'EmptyOptions', versions: { 1: '1.7.0' } },
+  CAST: { code: 53, optionsType: 37, options: 'CastOptions', versions: { 1: '1.5.0' } },
+  MAXIMUM: { code: 55, optionsType: 39, options: 'EmptyOptions', versions: { 1: '1.14.0' } },
+  MINIMUM: { code: 57, optionsType: 39, options: 'EmptyOptions', versions: { 1: '1.14.0' } },
+  NEG: { code: 59, optionsType: 42, options: 'EmptyOptions', versions: { 1: '1.9.0' } },
+  PADV2: { code: 60, optionsType: 43, options: 'EmptyOptions', versions: { 1: '1.9.0' } },
+  SUM: { code: 74, optionsType: 27, options: 'ReducerOptions', versions: { 1: '1.10.0' } },
+  SQRT: { code: 75, optionsType: 0, options: 'EmptyOptions', versions: { 1: '1.10.0' } },
   QUANTIZE: { code: 114, optionsType: 89, options: 'EmptyOptions', versions: { 1: '1.14.0' } },
   HARD_SWISH: { code: 117, optionsType: 91, options: 'EmptyOptions', versions: { 1: '1.15.0' } },
 } as const satisfies Record<string, OperatorSpec>;
@@ -162,6 +198,10 @@ export const tensorTypes = {
   UINT16: [16, 2],
   INT4: [17, 0],
   BFLOAT16: [18, 2],
+  INT2: [19, 0],
+  UINT4: [20, 0],
+  FLOAT8_E4M3FN: [21, 1],
+  FLOAT8_E5M2: [22, 1],
 } as const;
 
 /** Paddings of convolutions and pools. */
@@ -170,9 +210,8 @@ export const Padding = { SAME: 0, VALID: 1 } as const;
 /** Activations that an operator can apply to its own output. */
 export const Activation = { NONE: 0, RELU: 1, RELU_N1_TO_1: 2, RELU6: 3, TANH: 4 } as const;
 
-/** Version field of every model, and the four characters at byte 4 of the file. */
+/** Version field of every model. */
 export const SCHEMA_VERSION = 3;
-export const FILE_IDENTIFIER = 'TFL3';
 
 /** OperatorCode.deprecated_builtin_code is a signed byte: codes from 127 up hold 127 there. */
 export const CODE_PLACEHOLDER = 127;
@@ -181,59 +220,25 @@ export type TableName = keyof typeof tables;
 export type OperatorName = keyof typeof operators;
 export type TensorTypeName = keyof typeof tensorTypes;
 
-interface ScalarValues {
-  bool: boolean;
-  int8: number;
-  uint8: number;
-  int32: number;
-  uint32: number;
-  uint64: number;
-  float32: number;
+/** The contents of a table. */
+export type TableData<N extends TableName> = TableOf<typeof tables, N>;
+
+/** The tables of a union by type id; 0 stands for none. */
+function numbered(names: readonly TableName[]): ReadonlyMap<number, TableName> {
+  return new Map(names.map((name, i) => [i + 1, name]));
 }
 
-interface OtherValues {
-  string: string;
-  '[uint8]': Uint8Array;
-  '[int32]': readonly number[];
-  '[int64]': readonly number[];
-  '[float32]': readonly number[];
-  options: OptionsValue;
-}
-
-/** The value of a union of options: its type id and, when graft knows the table, its fields. */
-export interface OptionsValue {
-  readonly type: number;
-  readonly table: TableName | null;
-  readonly value: object;
-}
-
-type ValueOf<T extends string> = T extends keyof ScalarValues
-  ? ScalarValues[T]
-  : T extends keyof OtherValues
-    ? OtherValues[T]
-    : T extends `[${infer N extends TableName}]`
-      ? readonly TableData<N>[]
-      : T extends TableName
-        ? TableData<T>
-        : never;
-
-type Fields<N extends TableName> = (typeof tables)[N];
-type TypeOf<N extends TableName, F extends keyof Fields<N>> = Fields<N>[F] extends readonly [
-  number,
-  infer T,
-  ...unknown[],
-]
-  ? T & string
-  : never;
-type ScalarFields<N extends TableName> = {
-  [F in keyof Fields<N>]: TypeOf<N, F> extends keyof ScalarValues ? F : never;
-}[keyof Fields<N>];
-
-/** The contents of a table: scalars are always there (the default stands in for an absent one), the rest may be absent. */
-export type TableData<N extends TableName> = {
-  readonly [F in ScalarFields<N>]: ValueOf<TypeOf<N, F>>;
-} & {
-  readonly [F in Exclude<keyof Fields<N>, ScalarFields<N>>]?: ValueOf<TypeOf<N, F>> | undefined;
+/** The format of .tflite files. */
+export const tfliteSchema: Schema<typeof tables> = {
+  what: 'TFLite model',
+  identifier: 'TFL3',
+  tables,
+  unions: {
+    BuiltinOptions: numbered(builtinOptionsUnion),
+    BuiltinOptions2: numbered(builtinOptions2Union),
+    QuantizationDetails: numbered(['CustomQuantization', 'BlockwiseQuantization', 'MultiAxisQuantization']),
+    SparseIndexVector: numbered(['Int32Vector', 'Uint16Vector', 'Uint8Vector']),
+  },
 };
 
 /** The options of an operator. */
@@ -245,15 +250,9 @@ const operatorNames = new Map<number, OperatorName>(
 const typeNames = new Map<number, TensorTypeName>(
   (Object.keys(tensorTypes) as TensorTypeName[]).map(name => [tensorTypes[name][0], name]),
 );
-const optionTables = new Map<number, TableName>(
-  Object.values(operators).map(spec => [spec.optionsType, spec.options] as const),
-);
 
 /** The operator with this built-in code, if the table above has it. */
 export const operatorByCode = (code: number): OperatorName | undefined => operatorNames.get(code);
 
 /** The element type with this number. */
 export const tensorTypeByNumber = (number: number): TensorTypeName | undefined => typeNames.get(number);
-
-/** The table behind a type id of the options union. */
-export const optionsTable = (type: number): TableName | undefined => optionTables.get(type);

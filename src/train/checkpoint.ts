@@ -8,7 +8,7 @@ import { readSafetensors, writeSafetensors } from '../tensor/safetensors.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { FineTuneState } from './fine-tune.ts';
 import { type ParameterSpan, viewTensors } from './flat-vector.ts';
-import type { EpochRecord, HeadWeights, Scaling } from './head.ts';
+import { type EpochRecord, foldScaling, type HeadWeights, type Scaling } from './head.ts';
 
 /** Files inside the folder of a run's weights. */
 export const checkpointFiles = {
@@ -116,10 +116,55 @@ export async function loadHead(folder: string, identity: CheckpointIdentity): Pr
   return { weights, scaling: { mean: values('mean'), inverse: values('inverse') }, ...read.content };
 }
 
+/** What a finished training left. */
+export interface TrainedTensors {
+  /** Logits = weight * features + bias, [classes, features] and [classes]. */
+  readonly head: HeadWeights;
+  /** The parameters that fine-tuning changed, by name; empty when there was none. */
+  readonly tuned: ReadonlyMap<string, Tensor<'float32'>>;
+}
+
+/**
+ * Reads the head and the parameters of the best epoch.
+ * @param identity the part of the checkpoints' identity that has to be the same.
+ * @throws GraftError `bad-checkpoint` when a file is damaged, missing or belongs to something else.
+ */
+export async function loadTrained(folder: string, identity: CheckpointIdentity): Promise<TrainedTensors> {
+  const headFile = join(folder, checkpointFiles.head);
+  const head = await readCheckpoint<unknown>(headFile, identity, Object.keys(identity));
+  if (!head) throw damaged(headFile, 'it is missing');
+  const bestFile = join(folder, checkpointFiles.best);
+  const best = await readCheckpoint<unknown>(bestFile, identity, Object.keys(identity));
+  const values = (tensors: ReadonlyMap<string, Tensor>, name: string, file: string) => {
+    const tensor = tensors.get(name);
+    if (tensor?.dtype !== 'float32') throw damaged(file, `it has no tensor ${name}`);
+    return tensor.data;
+  };
+  const weights = best
+    ? { weight: values(best.tensors, 'head.weight', bestFile), bias: values(best.tensors, 'head.bias', bestFile) }
+    : { weight: values(head.tensors, 'weight', headFile), bias: values(head.tensors, 'bias', headFile) };
+  const scaling = {
+    mean: values(head.tensors, 'mean', headFile),
+    inverse: values(head.tensors, 'inverse', headFile),
+  };
+  const { length: classes } = weights.bias;
+  if (weights.weight.length !== classes * scaling.mean.length || scaling.inverse.length !== scaling.mean.length) {
+    throw damaged(headFile, 'its tensors do not go together');
+  }
+  const tuned = new Map<string, Tensor<'float32'>>();
+  for (const [name, tensor] of best?.tensors ?? []) {
+    if (name.startsWith('head.')) continue;
+    if (tensor.dtype !== 'float32') throw damaged(bestFile, `${name} is not float32`);
+    tuned.set(name, tensor);
+  }
+  return { head: foldScaling(weights, scaling), tuned };
+}
+
 /** Tensors and content of a checkpoint, once it is sure that it belongs here. */
 async function readCheckpoint<T>(
   file: string,
   identity: CheckpointIdentity,
+  names?: readonly string[],
 ): Promise<{ tensors: ReadonlyMap<string, Tensor>; content: T } | undefined> {
   let bytes: Uint8Array;
   try {
@@ -130,7 +175,7 @@ async function readCheckpoint<T>(
   }
   const { tensors, metadata } = parse(bytes, file);
   const described = parseDescription(metadata[KEY], file);
-  const other = Object.keys({ ...identity, ...described.identity }).filter(
+  const other = (names ?? Object.keys({ ...identity, ...described.identity })).filter(
     name => JSON.stringify(identity[name]) !== JSON.stringify(described.identity[name]),
   );
   if (other.length > 0) {

@@ -4,14 +4,15 @@ import { GraftError } from '../base/errors.ts';
 import { makeRng } from '../base/rng.ts';
 import { serve } from '../base/worker-pool.ts';
 import { openSession } from '../engine/session.ts';
-import { type Augmentation, renderView, sampleView } from '../image/augment.ts';
-import { decodePhoto } from '../image/decode.ts';
+import type { Augmentation } from '../image/augment.ts';
+import type { CameraChoice } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { readPhoto } from '../image/read-photo.ts';
+import { decodeForViews, type PhotoView, renderPhotoView } from '../image/render-photo-view.ts';
 
 /** What a thread opens. */
 export interface ExtractSetup {
-  /** ONNX file with the input `image` [N, size, size, 3] uint8; without one, the pixels themselves are given back. */
+  /** ONNX file with the input `image` [N, size, size, 3] uint8; without one, what was decoded is given back. */
   readonly graph: Uint8Array | undefined;
   /** Outputs of the graph that are wanted. */
   readonly outputs: readonly string[];
@@ -19,11 +20,11 @@ export interface ExtractSetup {
   readonly augmentation: Augmentation;
 }
 
-/** A photo and the views of it that are wanted; view 0 is the plain photo. */
+/** A photo and the views of it that are wanted. */
 export interface ExtractQuestion {
   readonly file: string;
   readonly sha256: string;
-  readonly views: readonly number[];
+  readonly views: readonly PhotoView[];
 }
 
 /** Per view the bytes of the wanted outputs side by side; or why the photo could not be read. */
@@ -35,28 +36,31 @@ serve<ExtractSetup, ExtractQuestion, ExtractAnswer>(async setup => {
   const session = graph && (await openSession(graph, { threads: 1 }));
   const { size } = preprocess;
   return async ({ file, sha256, views }) => {
-    let photo: Uint8Array;
+    const decoded = new Map<CameraChoice, Uint8Array>();
     try {
       const bytes = await readPhoto(file);
       if (createHash('sha256').update(bytes).digest('hex') !== sha256)
         return { reason: 'it has changed since it was scanned' };
-      photo = await decodePhoto(bytes, preprocess);
+      for (const { camera } of views) {
+        if (!decoded.has(camera)) decoded.set(camera, await decodeForViews(camera, bytes, preprocess));
+      }
     } catch (error) {
       if (error instanceof GraftError) return { reason: error.message };
       throw error;
     }
     // Not shared between photos: the next one may be decoded while this one runs.
-    const view = new Uint8Array(size * size * 3);
+    const pixels = new Uint8Array(size * size * 3);
     const records: Uint8Array[] = [];
-    for (const number of views) {
-      if (number > 0) renderView(photo, size, sampleView(augmentation, size, makeRng(0, sha256, number)), view);
-      const pixels = number > 0 ? view : photo;
-      if (session) {
-        const results = await session.run({ image: { dtype: 'uint8', shape: [1, size, size, 3], data: pixels } });
-        records.push(joinBytes(outputs.map(name => results[name]!.data as Float32Array | Uint16Array)));
-      } else {
-        records.push(pixels.slice());
+    for (const { number, camera } of views) {
+      const photo = decoded.get(camera)!;
+      if (!session) {
+        records.push(photo);
+        continue;
       }
+      const draw = number > 0 ? { augmentation, rng: makeRng(0, sha256, number) } : undefined;
+      renderPhotoView(camera, photo, size, draw, pixels);
+      const results = await session.run({ image: { dtype: 'uint8', shape: [1, size, size, 3], data: pixels } });
+      records.push(joinBytes(outputs.map(name => results[name]!.data as Float32Array | Uint16Array)));
     }
     return { records };
   };

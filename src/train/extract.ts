@@ -3,14 +3,15 @@ import type { Steps } from '../base/events.ts';
 import { mapInWorkers } from '../base/worker-pool.ts';
 import type { Augmentation } from '../image/augment.ts';
 import type { Preprocess } from '../image/preprocess.ts';
+import type { PhotoView } from '../image/render-photo-view.ts';
 import type { ExtractAnswer, ExtractQuestion, ExtractSetup } from './extract-worker.ts';
 import { type RecordCache, recordKey } from './record-cache.ts';
 
-/** A photo to extract: its file, its content and how many augmented views it wants beside the plain one. */
+/** A photo to extract: its file, its content and the views of it that are wanted. */
 export interface ExtractPhoto {
   readonly file: string;
   readonly sha256: string;
-  readonly views: number;
+  readonly views: readonly PhotoView[];
 }
 
 /** What extraction reads. */
@@ -20,7 +21,10 @@ export interface ExtractOptions {
   readonly photos: readonly ExtractPhoto[];
   /** Cache of records that hold the outputs side by side. */
   readonly cache: Pick<RecordCache, 'has' | 'add'>;
-  /** Gives the frozen graph as an ONNX file with the input `image`. Called only if needed; without it, pixels are kept. */
+  /**
+   * Gives the frozen graph as an ONNX file with the input `image`. Called only if needed. Without it, what views are
+   * rendered of is kept: a photo's pixels, or its frame (decodeFrame) where a camera sees it.
+   */
   readonly makeGraph?: () => Uint8Array;
   /** Outputs of the graph that are kept. */
   readonly outputs: readonly string[];
@@ -43,23 +47,28 @@ export interface Extraction {
 const FEATURE_VERSION = 1;
 
 /**
- * Key of what a frozen graph, or none, makes of view `view` of a photo; 0 is the plain photo. A view depends on the photo's content and on the augmentation, not
- * on the run's seed, so that runs share views.
+ * Key of what a frozen graph, or none, makes of a view of a photo. A view depends on the photo's content, on the augmentation
+ * and on the camera, not on the run's seed, so that runs share views. Without a camera the key does not name it.
  */
-export function viewKey(sha256: string, view: number, preprocess: Preprocess, augmentation: Augmentation): string {
-  return recordKey(FEATURE_VERSION, sha256, view, preprocess, view === 0 ? null : augmentation);
+export function viewKey(
+  sha256: string,
+  { number, camera }: PhotoView,
+  preprocess: Preprocess,
+  augmentation: Augmentation,
+): string {
+  const seenBy = camera === 'none' ? [] : [camera];
+  return recordKey(FEATURE_VERSION, sha256, number, preprocess, number === 0 ? null : augmentation, ...seenBy);
 }
 
 /** Fills the cache with the records of all views of all photos. */
 export async function* extractViews(options: ExtractOptions): Steps<Extraction> {
   const { cache, photos, preprocess, augmentation } = options;
-  const keyOf = (sha256: string, view: number) => viewKey(sha256, view, preprocess, augmentation);
+  const keyOf = (sha256: string, view: PhotoView) => viewKey(sha256, view, preprocess, augmentation);
   const questions: ExtractQuestion[] = [];
   let cached = 0;
   for (const { file, sha256, views } of photos) {
-    const all = Array.from({ length: views + 1 }, (_, view) => view);
-    const missing = all.filter(view => !cache.has(keyOf(sha256, view)));
-    cached += all.length - missing.length;
+    const missing = views.filter(view => !cache.has(keyOf(sha256, view)));
+    cached += views.length - missing.length;
     if (missing.length > 0) questions.push({ file, sha256, views: missing });
   }
   let done = photos.length - questions.length;

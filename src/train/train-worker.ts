@@ -7,10 +7,11 @@ import { makeRng } from '../base/rng.ts';
 import { serve } from '../base/worker-pool.ts';
 import type { Device } from '../engine/device.ts';
 import { openSession, type Session } from '../engine/session.ts';
-import { type Augmentation, renderView, sampleView } from '../image/augment.ts';
-import { decodePhoto } from '../image/decode.ts';
+import type { Augmentation } from '../image/augment.ts';
+import type { CameraChoice } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { readPhoto } from '../image/read-photo.ts';
+import { bytesForViews, decodeForViews, renderPhotoView } from '../image/render-photo-view.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import { type FlatVector, viewTensors } from './flat-vector.ts';
 import { openPlaces, type Places } from './places.ts';
@@ -47,8 +48,10 @@ export interface TrainSetup {
 export interface TrainSample {
   readonly file: string;
   readonly sha256: string;
-  /** Where its decoded pixels or activations are kept; without one, it is decoded from the file. */
+  /** Where its decoded pixels, its frame or its activations are kept; without one, it is decoded from the file. */
   readonly place: RecordPlace | undefined;
+  /** What sees the photo this time. Default: none. */
+  readonly camera?: CameraChoice;
   /** Seed of the view that is rendered; null for the plain photo. */
   readonly view: readonly (string | number)[] | null;
   /** Another photo that is blended in: pixels = part * this + (1 - part) * other. */
@@ -204,9 +207,10 @@ async function renderSample(
   places: Places,
 ): Promise<void> {
   const { size } = source.preprocess;
-  const photo = await loadPixels(sample, source.preprocess, places);
-  if (sample.view === null) out.set(photo);
-  else renderView(photo, size, sampleView(source.augmentation, size, makeRng(0, ...sample.view)), out);
+  const { camera = 'none', view } = sample;
+  const photo = await loadPhoto(sample, source.preprocess, places);
+  const draw = view === null ? undefined : { augmentation: source.augmentation, rng: makeRng(0, ...view) };
+  renderPhotoView(camera, photo, size, draw, out);
   if (!sample.blend) return;
   const other = new Uint8Array(out.length);
   await renderSample(other, sample.blend.with, source, places);
@@ -215,11 +219,12 @@ async function renderSample(
   for (let i = 0; i < out.length; i++) out[i] = (out[i]! * mine + other[i]! * (256 - mine) + 128) >> 8;
 }
 
-async function loadPixels(sample: TrainSample, preprocess: Preprocess, places: Places): Promise<Uint8Array> {
+async function loadPhoto(sample: TrainSample, preprocess: Preprocess, places: Places): Promise<Uint8Array> {
+  const { camera = 'none' } = sample;
   if (sample.place) {
-    const pixels = new Uint8Array(preprocess.size ** 2 * 3);
-    places.read(sample.place, pixels);
-    return pixels;
+    const photo = new Uint8Array(bytesForViews(camera, preprocess));
+    places.read(sample.place, photo);
+    return photo;
   }
   const bytes = await readPhoto(sample.file);
   if (createHash('sha256').update(bytes).digest('hex') !== sample.sha256) {
@@ -229,5 +234,5 @@ async function loadPixels(sample: TrainSample, preprocess: Preprocess, places: P
       'Put the photo back as it was, or train anew.',
     );
   }
-  return decodePhoto(bytes, preprocess);
+  return decodeForViews(camera, bytes, preprocess);
 }

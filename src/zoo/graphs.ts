@@ -157,14 +157,15 @@ function addPooling(graph: GraphBuilder, stages: readonly string[], first: numbe
  * Input and normalisation. The network reads s * x + b per channel; written as s * (x + b / s), the scale s folds into the
  * first convolution and one addition is left, so that zero padding still means the mean colour.
  */
-function addImage(
+export function addImage(
   graph: GraphBuilder,
   card: BackboneCard,
   input: ImageInput,
+  batch: 'N' | 1 = 'N',
 ): { readonly image: string; readonly scale: readonly number[] } {
   const { size, mean, std } = card.preprocess;
   const dtype = input === 'uint8' ? 'uint8' : 'float32';
-  const image = graph.input({ name: 'image', dtype, shape: ['N', size, size, 3] });
+  const image = graph.input({ name: 'image', dtype, shape: [batch, size, size, 3] });
   // (x / 255 - mean) / std for pixels; ((x + 1) / 2 - mean) / std for the signed range.
   const scale = std.map(deviation => (input === 'uint8' ? 1 / (255 * deviation) : 0.5 / deviation));
   const shift = mean.map(average => (input === 'uint8' ? -255 * average : 1 - 2 * average));

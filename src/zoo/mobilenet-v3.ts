@@ -21,6 +21,11 @@ export function stageCount({ rows }: MobileNetV3): number {
   return rows.length + 2;
 }
 
+/** Name of what the last stage gives, in every graph that has it. */
+export function lastStageValue(architecture: MobileNetV3): string {
+  return `features.${stageCount(architecture) - 1}.0.activation`;
+}
+
 /** Channels of the output of each stage. */
 export function stageChannels({ stem, rows, last }: MobileNetV3): number[] {
   return [stem, ...rows.map(row => row.out), last];

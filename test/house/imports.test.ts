@@ -49,6 +49,7 @@ const packageRooms: Record<string, readonly string[]> = {
   'crc-32': ['train'],
   'csv-stringify': ['project'],
   'env-paths': ['project'],
+  fflate: ['tflite'],
   flatbuffers: ['tflite'],
   'onnxruntime-node': ['engine'],
   pacote: ['zoo'],

@@ -41,7 +41,7 @@ test('activations that take more room than there is are refused at once', async 
 
 test('views that others have taken the room of are missed before training', () => {
   const settings = resolveTrainOptions({ data: 'nowhere', freeze: 6, cutViews: 2 });
-  const lost = viewKey('train-7', 2, settings.preprocess, settings.fineTuneAugmentation);
+  const lost = viewKey('train-7', { number: 2, camera: 'none' }, settings.preprocess, settings.fineTuneAugmentation);
   const asked = new Set<string>();
   const locate = (key: string, without?: string) => {
     asked.add(key);

@@ -11,6 +11,7 @@ import { makeRng } from '../../src/base/rng.ts';
 import { drawLeafPhoto } from '../../src/demo/draw-leaf-photo.ts';
 import { openSession } from '../../src/engine/session.ts';
 import { defaultAugmentation, renderView, sampleView } from '../../src/image/augment.ts';
+import { decodeFrame, FRAME, renderFrame, seeFrame } from '../../src/image/camera.ts';
 import { decodePhoto } from '../../src/image/decode.ts';
 import { readPhoto } from '../../src/image/read-photo.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
@@ -43,10 +44,11 @@ before(async () => {
       const bytes = await drawLeafPhoto({ seed: 1, index, healthy: index % 2 === 0, size: 96 });
       writeFileSync(file, bytes);
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      return { file, sha256, place: undefined, view: index % 3 === 0 ? null : [7, sha256, 1] };
+      const camera = index % 4 === 3 ? 'greyscale' : 'none';
+      return { file, sha256, place: undefined, camera, view: index % 3 === 0 ? null : [7, sha256, 1] };
     }),
   );
-  // Pixels of two photos, of which one is a view.
+  // Pixels of two photos, of which one is a view and the camera sees the other.
   samples[4] = { ...samples[4]!, blend: { with: samples[3]!, part: 0.7 } };
   const { parameters } = await drain(loadWeights(card, cacheFolder()));
   const width = featureWidth(card);
@@ -180,11 +182,18 @@ test('loss, logits and gradient are those of the plain graph of the whole batch'
 });
 
 /** What a sample shows, by the functions that phase one renders with. */
-async function render({ file, view, blend }: TrainSample): Promise<Uint8Array> {
-  const photo = await decodePhoto(await readPhoto(file), preprocess);
-  const own = new Uint8Array(photo.length);
-  if (view === null) own.set(photo);
-  else renderView(photo, preprocess.size, sampleView(defaultAugmentation, preprocess.size, makeRng(0, ...view)), own);
+async function render({ file, camera = 'none', view, blend }: TrainSample): Promise<Uint8Array> {
+  const { size } = preprocess;
+  const own = new Uint8Array(size * size * 3);
+  const draw = (width: number, height: number) => sampleView(defaultAugmentation, width, makeRng(0, ...view!), height);
+  if (camera === 'none') {
+    const photo = await decodePhoto(await readPhoto(file), preprocess);
+    if (view === null) own.set(photo);
+    else renderView(photo, size, draw(size, size), own);
+  } else {
+    const frame = await decodeFrame(await readPhoto(file));
+    seeFrame(view === null ? frame : renderFrame(frame, draw(FRAME.width, FRAME.height)), size, own);
+  }
   if (!blend) return own;
   const other = await render(blend.with);
   const mine = Math.round(blend.part * 256) / 256;

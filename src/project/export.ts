@@ -1,0 +1,229 @@
+// graft export: the files that can be made of a finished run, each measured by running it, and one recommended.
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { explainSystemError, GraftError } from '../base/errors.ts';
+import type { Steps, VerbEvent } from '../base/events.ts';
+import { writeJson, writeWhole } from '../base/files.ts';
+import type { CameraChoice } from '../image/camera.ts';
+import type { ChannelRanges } from '../tflite/channel-ranges.ts';
+import { robotLabels } from '../tflite/robot-labels.ts';
+import { calibrate } from './calibrate.ts';
+import { startClassifiers } from './classify-files.ts';
+import { defaultWorkers } from './defaults.ts';
+import { buildOnnx } from './onnx-file.ts';
+import { pickName } from './pick-name.ts';
+import { boundsOf, labelledFiles, objectionTo, type ProofFigures, prove } from './proof.ts';
+import type { ModelFile } from './read-model.ts';
+import { runFiles } from './run-folder.ts';
+import { checkRanges } from './setting-ranges.ts';
+import {
+  buildTflite,
+  type FileKind,
+  fileName,
+  type InputType,
+  inputTypes,
+  labelsText,
+  needsCalibration,
+  type Precision,
+  precisions,
+  type Signature,
+  type Signing,
+  signatures,
+} from './tflite-file.ts';
+import { openTrainedRun, type TrainedRun } from './trained-run.ts';
+
+/** File formats. */
+export const formats = ['tflite', 'onnx'] as const;
+export type Format = (typeof formats)[number];
+
+/** Options of `exportRun`. */
+export interface ExportOptions extends Signing {
+  /** A finished run. */
+  readonly run: string;
+  /** Default: tflite. */
+  readonly format?: Format;
+  /** Precisions that are wanted; one that does not pass is an error. Default: all that pass. */
+  readonly precision?: readonly Precision[];
+  /** Default: classifier. */
+  readonly signature?: Signature;
+  /** Default: float32. */
+  readonly input?: InputType;
+  /** Accuracy that dynamic and int8 files may lose, in points of 100. Default: 1. */
+  readonly maxDrop?: number;
+  /** Where the photos are now. Default: where they were when the run was trained. */
+  readonly data?: string;
+  /** Folder of the files. Default: the run's. */
+  readonly output?: string;
+  /** Threads. Default: the machine's cores, at most 8. */
+  readonly workers?: number;
+}
+
+/** One file of an export. */
+export interface ExportedFile extends ProofFigures {
+  readonly file: string;
+  readonly format: Format;
+  readonly precision: Precision;
+  readonly signature: Signature;
+  readonly input: InputType;
+  readonly bytes: number;
+  /** Why it was not written; null when it was. */
+  readonly refused: string | null;
+}
+
+/** Result of `exportRun`. */
+export interface ExportRunResult {
+  readonly run: string;
+  readonly folder: string;
+  /** Accuracy of the trained model on the same photos. */
+  readonly accuracy: number;
+  readonly images: number;
+  /** What the photos were seen through. */
+  readonly camera: CameraChoice;
+  readonly max_drop: number;
+  readonly files: readonly ExportedFile[];
+  /** The fastest file that passed; of those within a tenth of its time the smallest. null when none passed. */
+  readonly recommended: string | null;
+  /** Labels that were written beside the files. */
+  readonly labels: readonly string[];
+}
+
+/** Name of the table of all exports of a folder. */
+export const EXPORTS_FILE = 'exports.json';
+/** Name of the labels file of the robot's own program. */
+export const ROBOT_LABELS = 'robot-labels.txt';
+
+const DEFAULT_MAX_DROP = 1;
+/** Times that differ by less than this part are the same: the machine's noise. */
+const SAME_TIME = 0.1;
+
+/**
+ * Exports a finished run: builds the files, runs each on the validation photos beside the trained model, writes those that
+ * pass, with the table exports.json and the labels.
+ * @throws GraftError `proof-failed` when a precision that was asked for does not pass, or none does.
+ */
+export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEvent<ExportRunResult>> {
+  checkRanges(options);
+  const format = pickName('format', options.format ?? 'tflite', formats);
+  const signature = pickName('signature', options.signature ?? 'classifier', signatures);
+  const input = pickName('input', options.input ?? 'float32', inputTypes);
+  const wanted = options.precision?.map(name => pickName('precision', name, precisions));
+  if (format === 'onnx' && (wanted?.some(name => name !== 'float32') || options.signature || options.input)) {
+    throw new GraftError(
+      'usage',
+      'An ONNX file is written in float32, as a classifier of uint8 pixels.',
+      'Leave out --precision, --signature and --input, or use --format tflite.',
+    );
+  }
+  const workers = options.workers ?? defaultWorkers();
+  const maxDrop = (options.maxDrop ?? DEFAULT_MAX_DROP) / 100;
+  const run = yield* openTrainedRun(options.run, options.data);
+  const kinds = (format === 'onnx' ? (['float32'] as const) : (wanted ?? precisions)).map(
+    (precision): FileKind => ({ precision, signature, input: format === 'onnx' ? 'uint8' : input }),
+  );
+  const labels = labelFiles(run, signature);
+  const ranges = kinds.some(needsCalibration) ? yield* calibrate(run, workers) : new Map<string, ChannelRanges>();
+  const built = kinds.map((kind): Built => {
+    if (format === 'onnx') return { kind, name: runFiles.onnx, runtime: 'onnx', bytes: buildOnnx(run) };
+    return { kind, name: fileName(kind), runtime: 'tflite', bytes: buildTflite(run, kind, ranges, options) };
+  });
+  const result = yield* measure(run, built, options.output ?? options.run, maxDrop, workers, Object.keys(labels));
+  await writeFiles(result, built, labels);
+  const refused = result.files.filter(file => file.refused !== null);
+  if (refused.length > 0 && (wanted !== undefined || refused.length === built.length)) {
+    throw new GraftError(
+      'proof-failed',
+      refused.map(({ file, refused }) => `${file} was not written: ${refused}.`).join('\n'),
+      maxDropHint(refused),
+    );
+  }
+  yield { type: 'result', result };
+}
+
+/** A file before it is proven. */
+interface Built extends ModelFile {
+  readonly kind: FileKind;
+  readonly name: string;
+}
+
+function maxDropHint(refused: readonly ExportedFile[]): string {
+  return refused.every(({ precision }) => precision === 'dynamic' || precision === 'int8')
+    ? 'Use another precision, or allow more with --max-drop.'
+    : 'Please report this with the run; the file is not safe to use.';
+}
+
+async function* measure(
+  run: TrainedRun,
+  built: readonly Built[],
+  folder: string,
+  maxDrop: number,
+  workers: number,
+  labels: readonly string[],
+): Steps<ExportRunResult> {
+  const photos = labelledFiles(run.manifest, 'validation', run.data);
+  const { camera = 'none' } = run.provenance;
+  const classifiers = startClassifiers(Math.min(workers, photos.length), ['onnx', 'tflite']);
+  try {
+    const { validation, figures } = yield* prove(run, run.onnx, built, photos, classifiers, camera);
+    const files = built.map(({ kind, name, runtime, bytes }, i): ExportedFile => {
+      const bounds = boundsOf(kind.precision, maxDrop);
+      const refused = objectionTo(figures[i]!, bounds, validation.accuracy) ?? null;
+      return { file: name, format: runtime, ...kind, bytes: bytes.length, ...figures[i]!, refused };
+    });
+    return {
+      run: run.folder,
+      folder,
+      accuracy: validation.accuracy,
+      images: photos.length,
+      camera,
+      max_drop: 100 * maxDrop,
+      files,
+      recommended: recommend(files),
+      labels,
+    };
+  } finally {
+    await classifiers.close();
+  }
+}
+
+function recommend(files: readonly ExportedFile[]): string | null {
+  const passed = files.filter(file => file.refused === null);
+  const fastest = Math.min(...passed.map(file => file.latency_ms.median));
+  const quick = passed.filter(file => file.latency_ms.median <= fastest * (1 + SAME_TIME));
+  return quick.sort((a, b) => a.bytes - b.bytes)[0]?.file ?? null;
+}
+
+/** Names and texts of the labels beside the files. */
+function labelFiles({ provenance }: TrainedRun, signature: Signature): Record<string, string> {
+  const { classes } = provenance;
+  const plain = { [runFiles.labels]: labelsText(classes) };
+  return signature === 'detector' ? { ...plain, [ROBOT_LABELS]: robotLabels(classes) } : plain;
+}
+
+async function writeFiles(
+  { folder, files, ...figures }: ExportRunResult,
+  built: readonly Built[],
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const [i, { name, bytes }] of built.entries()) {
+    const path = join(folder, name);
+    // A file of an earlier export that does not pass now must not stay.
+    if (files[i]!.refused === null) await writeWhole(path, bytes);
+    else await rm(path, { force: true });
+  }
+  for (const [name, text] of Object.entries(labels)) await writeWhole(join(folder, name), text);
+  const table = join(folder, EXPORTS_FILE);
+  const earlier = (await readTable(table)).filter(entry => !files.some(({ file }) => file === entry.file));
+  const { accuracy, images, camera } = figures;
+  await writeJson(table, { trained_model: { accuracy, images, camera }, files: [...earlier, ...files] });
+}
+
+/** The files of an exports.json; none when there is no such file, or it holds something else. */
+async function readTable(path: string): Promise<readonly ExportedFile[]> {
+  try {
+    const { files } = JSON.parse(await readFile(path, 'utf8')) as { readonly files?: readonly ExportedFile[] };
+    return Array.isArray(files) ? files : [];
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw explainSystemError(error, path);
+  }
+}

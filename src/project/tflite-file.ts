@@ -1,0 +1,181 @@
+// The .tflite files that can be made of a trained network: built, quantised and described.
+import { attachFiles } from '../tflite/associated-files.ts';
+import type { ChannelRanges } from '../tflite/channel-ranges.ts';
+import { equalise } from '../tflite/equalise.ts';
+import { expandHardSwish } from '../tflite/expand-hard-swish.ts';
+import { lowerToTflite } from '../tflite/lower.ts';
+import { encodeMetadata, METADATA_ENTRY, type ModelMetadata, type TensorMetadata } from '../tflite/metadata.ts';
+import type { TfliteModel } from '../tflite/model.ts';
+import { giveUint8, takeUint8 } from '../tflite/outer-types.ts';
+import { quantiseInt8 } from '../tflite/quantise-int8.ts';
+import { halveWeights, quantiseWeights } from '../tflite/shrink-weights.ts';
+import { writeTflite } from '../tflite/write.ts';
+import { buildDetectorGraph, detectorOutputs } from '../zoo/detector-graph.ts';
+import { buildClassifierGraph } from '../zoo/graphs.ts';
+import { lastStageValue } from '../zoo/mobilenet-v3.ts';
+import { PROVENANCE_KEY } from './provenance.ts';
+import type { TrainedNetwork } from './trained-run.ts';
+
+/** How the numbers of a file are stored, from the largest file to the smallest. */
+export const precisions = ['float32', 'float16', 'dynamic', 'int8'] as const;
+export type Precision = (typeof precisions)[number];
+
+/** What a file answers: the probability of every class, or boxes, classes, scores and count as detectors do. */
+export const signatures = ['classifier', 'detector'] as const;
+export type Signature = (typeof signatures)[number];
+
+/** What a file is fed: float32 (x - 127.5) / 127.5, or pixels. */
+export const inputTypes = ['float32', 'uint8'] as const;
+export type InputType = (typeof inputTypes)[number];
+
+/** Which file. */
+export interface FileKind {
+  readonly precision: Precision;
+  readonly signature: Signature;
+  readonly input: InputType;
+}
+
+/** What the user says of the model; the rest of its metadata is known. */
+export interface Signing {
+  readonly author?: string | undefined;
+  /** Default: that of the backbone's weights, with their origin. */
+  readonly license?: string | undefined;
+  /** Default: the classes and the accuracy. */
+  readonly description?: string | undefined;
+  /** Default: the version of graft that trained it. */
+  readonly modelVersion?: string | undefined;
+}
+
+/** The file of every run: what its training is proven with. */
+export const plainFile: FileKind = { precision: 'float32', signature: 'classifier', input: 'float32' };
+
+/** model.tflite, model-int8.tflite, detector-float16-uint8.tflite ... */
+export function fileName({ precision, signature, input }: FileKind): string {
+  const parts = [
+    signature === 'classifier' ? 'model' : 'detector',
+    ...(precision === 'float32' ? [] : [precision]),
+    ...(input === 'float32' ? [] : [input]),
+  ];
+  return `${parts.join('-')}.tflite`;
+}
+
+/** True when the kind needs ranges from calibration. */
+export const needsCalibration = ({ precision }: FileKind): boolean => precision === 'dynamic' || precision === 'int8';
+
+/** The classifier in float32, whose values calibration observes. */
+export function lowerClassifier({ card, parameters, head }: TrainedNetwork): TfliteModel {
+  return lowerToTflite(buildClassifierGraph(card, parameters, head, 'signed'));
+}
+
+/**
+ * The bytes of a file: equal networks and ranges give equal bytes.
+ * @param ranges of the values of `lowerClassifier`, for the kinds that need calibration.
+ */
+export function buildTflite(
+  network: TrainedNetwork,
+  kind: FileKind,
+  ranges: ReadonlyMap<string, ChannelRanges> = new Map(),
+  signing: Signing = {},
+): Uint8Array {
+  const { card, parameters, head, provenance } = network;
+  const lowered =
+    kind.signature === 'classifier'
+      ? lowerClassifier(network)
+      : lowerToTflite(buildDetectorGraph(card, parameters, head, 'signed'));
+  const inside = reduce(lowered, kind.precision, ranges, lastStageValue(card.architecture));
+  const fed = kind.input === 'uint8' ? takeUint8(inside) : inside;
+  // A whole 8-bit file also answers in 8 bits, as others of its kind do; a detector's four outputs are always float32.
+  const model = givesUint8(kind) ? giveUint8(fed) : fed;
+  const bytes = writeTflite({
+    ...model,
+    description: `${card.title}: ${provenance.classes.join(', ')}`.slice(0, 1000),
+    metadata: [
+      { name: METADATA_ENTRY, data: encodeMetadata(describe(network, kind, signing)) },
+      { name: PROVENANCE_KEY, data: new TextEncoder().encode(JSON.stringify(provenance)) },
+    ],
+  });
+  return attachFiles(bytes, [{ name: LABELS, data: new TextEncoder().encode(labelsText(provenance.classes)) }]);
+}
+
+/** One class per line, as programs that read metadata want it. */
+export const labelsText = (classes: readonly string[]): string => `${classes.join('\n')}\n`;
+
+/** Name of the labels inside the file. */
+const LABELS = 'labels.txt';
+
+const givesUint8 = ({ precision, signature, input }: FileKind): boolean =>
+  precision === 'int8' && input === 'uint8' && signature === 'classifier';
+
+function reduce(
+  model: TfliteModel,
+  precision: Precision,
+  ranges: ReadonlyMap<string, ChannelRanges>,
+  last: string,
+): TfliteModel {
+  switch (precision) {
+    case 'float32':
+      return model;
+    case 'float16':
+      return halveWeights(model);
+    case 'dynamic':
+      return quantiseWeights(model, ranges);
+    case 'int8':
+      return quantiseInt8(equalise(expandHardSwish(model, ranges)), last);
+  }
+}
+
+function describe({ card, provenance }: TrainedNetwork, kind: FileKind, signing: Signing): ModelMetadata {
+  const { classes, graft, validation } = provenance;
+  const accuracy = validation
+    ? ` It names ${(100 * validation.accuracy).toFixed(1)} % of ${validation.images} validation photos rightly.`
+    : '';
+  const image: TensorMetadata = {
+    name: 'image',
+    description: `The whole picture, squashed to ${card.preprocess.size} x ${card.preprocess.size} pixels, RGB.`,
+    colorSpace: 'rgb',
+    ...(kind.input === 'float32' ? { mean: [127.5], std: [127.5], min: [-1], max: [1] } : { min: [0], max: [255] }),
+  };
+  return {
+    name: `${card.title} for ${classes.length} classes`,
+    description: signing.description ?? `Tells ${classes.join(', ')} apart.${accuracy}`,
+    version: signing.modelVersion ?? `graft ${graft}`,
+    author: signing.author ?? '',
+    license:
+      signing.license ?? `Weights started from ${card.title} under ${card.weights.licence}: ${card.weights.origin}`,
+    inputs: [image],
+    ...(kind.signature === 'classifier' ? classifierOutputs : detectorOutputMetadata),
+  };
+}
+
+const classifierOutputs: Pick<ModelMetadata, 'outputs'> = {
+  outputs: [
+    {
+      name: 'probability',
+      description: 'Probability of each class.',
+      content: 'feature',
+      min: [0],
+      max: [1],
+      labels: LABELS,
+    },
+  ],
+};
+
+/** Meaning and content of the detector's outputs, in their order. */
+const detectorMeanings: readonly Omit<TensorMetadata, 'name'>[] = [
+  {
+    description: 'Where the class is seen: top, left, bottom, right in 0..1.',
+    content: 'boundingBox',
+    itemAxes: [2, 2],
+  },
+  { description: 'Class of each box.', content: 'feature', itemAxes: [2, 2], valueLabels: LABELS },
+  { description: 'Probability of each class.', content: 'feature', itemAxes: [2, 2], min: [0], max: [1] },
+  { description: 'Number of rows that count.', content: 'feature' },
+];
+
+const detectorOutputMetadata: Pick<ModelMetadata, 'outputs' | 'outputGroup'> = {
+  outputs: detectorOutputs.map(({ metadataName }, i) => ({ name: metadataName, ...detectorMeanings[i]! })),
+  outputGroup: {
+    name: 'detection_result',
+    tensors: detectorOutputs.slice(0, 3).map(({ metadataName }) => metadataName),
+  },
+};

@@ -1,0 +1,167 @@
+// Full integer quantisation: int8 values, per-channel int8 weights and int32 biases, between a float32 input and head.
+// Source of the rules: the TFLite 8-bit quantisation specification.
+import type { ChannelRanges } from './channel-ranges.ts';
+import { floatsOf, startDraft } from './draft.ts';
+import type { RangedModel } from './expand-hard-swish.ts';
+import type { KnownOperator, Quantization, TfliteModel, TfliteTensor } from './model.ts';
+import { correctBias, quantiseWeight } from './quantise-weight.ts';
+
+/** Operators that have an int8 form, with its version. The others stay in float32. */
+const int8Versions: Readonly<Record<string, number>> = {
+  ADD: 2,
+  AVERAGE_POOL_2D: 2,
+  CONV_2D: 3,
+  DEPTHWISE_CONV_2D: 3,
+  MAX_POOL_2D: 2,
+  MEAN: 2,
+  MUL: 2,
+  PAD: 2,
+  RELU: 2,
+  RELU6: 2,
+};
+
+/** Operators whose output has the scale of their input. */
+const keepsScale = new Set(['AVERAGE_POOL_2D', 'MAX_POOL_2D', 'PAD', 'RELU', 'RELU6']);
+
+/** Range of a value that is always zero. Any would do; kernels refuse a scale that is no ordinary number. */
+const ZERO_RANGE = 1;
+/** Smallest product of input and weight scale, as a part of the output scale; kernels shift by at most 31 bits. */
+const MIN_RATIO = 2 ** -20;
+/** Largest stored bias; a weight scale so small that the bias would not fit in int32 is raised. */
+const MAX_BIAS = 2 ** 30;
+
+/** Scale and zero point for int8 values between `low` and `high`; zero is always represented exactly. */
+export function activationQuantization(low: number, high: number): Quantization {
+  const min = Math.min(0, low);
+  const range = Math.max(0, high) - min;
+  const scale = Math.fround((range || ZERO_RANGE) / 255);
+  return { scale: [scale], zeroPoint: [Math.round(-128 - min / scale)], axis: 0 };
+}
+
+/**
+ * The model in int8: from its first convolution to the tensor `last`, with the means over positions of the values between
+ * them. What is before and behind stays in float32, so that the input keeps all of its levels and the head all of its
+ * digits; both are a few thousand operations.
+ * @param ranged in float32, without HARD_SWISH, with the ranges of every value of the int8 part.
+ * @param last name of the last value of the int8 part.
+ */
+export function quantiseInt8({ model, ranges }: RangedModel, last: string): TfliteModel {
+  const isInt8 = int8Part(model, last);
+  const draft = startDraft(model);
+  /** Tensors that int8 operators make. */
+  const made = new Set<number>();
+  const twins = { int8: new Map<number, number>(), float: new Map<number, number>() };
+
+  const rangeOf = (name: string): ChannelRanges => {
+    const range = ranges.get(name);
+    if (!range) throw new Error(`There is no range for ${name}.`);
+    return range;
+  };
+  const quantizationOf = ({ name }: TfliteTensor): Quantization => {
+    const { min, max } = rangeOf(name);
+    return activationQuantization(Math.min(...min), Math.max(...max));
+  };
+  const asInt8 = (index: number): number => {
+    if (made.has(index)) return index;
+    const tensor = model.tensors[index]!;
+    const known = twins.int8.get(index);
+    if (known !== undefined) return known;
+    const quantization = quantizationOf(tensor);
+    const twin = draft.addTensor({ name: `${tensor.name}.int8`, shape: tensor.shape, type: 'INT8', quantization });
+    draft.emit('QUANTIZE', [index], twin, {});
+    twins.int8.set(index, twin);
+    return twin;
+  };
+  const asFloat = (index: number): number => {
+    if (!made.has(index)) return index;
+    const known = twins.float.get(index);
+    if (known !== undefined) return known;
+    const { name, shape } = model.tensors[index]!;
+    const twin = draft.addTensor({ name: `${name}.float`, shape, type: 'FLOAT32' });
+    draft.emit('DEQUANTIZE', [index], twin, {}, 2);
+    twins.float.set(index, twin);
+    return twin;
+  };
+  const constantInt8 = (index: number): number => {
+    const tensor = model.tensors[index]!;
+    const values = floatsOf(tensor);
+    const quantization = activationQuantization(Math.min(...values), Math.max(...values));
+    const [scale, zero] = [quantization.scale[0]!, quantization.zeroPoint[0]!];
+    const stored = Int8Array.from(values, value => Math.max(-128, Math.min(127, Math.round(value / scale) + zero)));
+    return draft.addTensor({ ...tensor, type: 'INT8', data: new Uint8Array(stored.buffer), quantization });
+  };
+
+  for (const operator of model.operators) {
+    if (operator.op === 'OTHER') throw new Error('quantiseInt8 wants a model that graft lowered.');
+    if (!isInt8.has(operator)) {
+      draft.operators.push({ ...operator, inputs: operator.inputs.map(asFloat) });
+      continue;
+    }
+    const [output] = operator.outputs as [number];
+    const tensor = model.tensors[output]!;
+    const inputs = operator.inputs.map((index, place) => {
+      const { data, type } = model.tensors[index]!;
+      if (!data) return asInt8(index);
+      // Weights and biases come below; axes and paddings stay what they are.
+      return type === 'FLOAT32' && (operator.op === 'ADD' || operator.op === 'MUL' || place === 0)
+        ? constantInt8(index)
+        : index;
+    });
+    const source = draft.tensors[inputs[0]!]!.quantization!;
+    const quantization = keepsScale.has(operator.op) ? source : quantizationOf(tensor);
+    draft.tensors[output] = { ...tensor, type: 'INT8', quantization };
+    made.add(output);
+    if (operator.op === 'CONV_2D' || operator.op === 'DEPTHWISE_CONV_2D') {
+      const { mean } = rangeOf(model.tensors[operator.inputs[0]!]!.name);
+      const [weight, bias] = int8Weights(model, operator, source.scale[0]!, quantization.scale[0]!, mean);
+      inputs.splice(1, 2, draft.addTensor(weight), draft.addTensor(bias));
+    }
+    draft.operators.push({ ...operator, version: int8Versions[operator.op]!, inputs });
+  }
+  return draft.finish({ outputs: model.outputs.map(asFloat) });
+}
+
+/** The operators between the first convolutions and `last`, and the means of what they make. */
+function int8Part(model: TfliteModel, last: string): Set<KnownOperator> {
+  const needed = new Set([model.tensors.findIndex(tensor => tensor.name === last)]);
+  if (needed.has(-1)) throw new Error(`The model has no tensor ${last}.`);
+  const before: KnownOperator[] = [];
+  for (const operator of (model.operators as readonly KnownOperator[]).toReversed()) {
+    if (!operator.outputs.some(output => needed.has(output))) continue;
+    for (const input of operator.inputs) needed.add(input);
+    before.unshift(operator);
+  }
+  const part = new Set<KnownOperator>();
+  const made = new Set<number>();
+  for (const operator of before) {
+    const starts = operator.op === 'CONV_2D' || operator.op === 'DEPTHWISE_CONV_2D';
+    const goesOn = operator.op in int8Versions && operator.inputs.some(input => made.has(input));
+    if (!starts && !goesOn) continue;
+    part.add(operator);
+    for (const output of operator.outputs) made.add(output);
+  }
+  for (const operator of model.operators as readonly KnownOperator[]) {
+    if (operator.op === 'MEAN' && made.has(operator.inputs[0]!)) part.add(operator);
+  }
+  return part;
+}
+
+/** int8 weight with a scale per output channel, and the corrected bias in int32, whose scale is input * weight scale. */
+function int8Weights(
+  model: TfliteModel,
+  operator: KnownOperator,
+  inputScale: number,
+  outputScale: number,
+  mean: Float32Array,
+): [TfliteTensor, TfliteTensor] {
+  const bias = model.tensors[operator.inputs[2]!]!;
+  const smallest = Array.from(floatsOf(bias), value =>
+    Math.max((MIN_RATIO * outputScale) / inputScale, Math.abs(value) / (inputScale * MAX_BIAS)),
+  );
+  const stored = quantiseWeight(model.tensors[operator.inputs[1]!]!, operator.op, smallest);
+  const scale = stored.quantization!.scale.map(value => Math.fround(inputScale * value));
+  const corrected = correctBias(model, operator, stored, mean);
+  const data = new Uint8Array(Int32Array.from(corrected, (value, out) => Math.round(value / scale[out]!)).buffer);
+  const quantization = { scale, zeroPoint: scale.map(() => 0), axis: 0 };
+  return [stored, { ...bias, type: 'INT32', data, quantization }];
+}

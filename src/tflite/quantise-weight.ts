@@ -1,0 +1,73 @@
+// Weights as symmetric int8 with one scale per output channel: values from -127 to 127, zero point 0.
+import { sizeOf } from '../tensor/tensor.ts';
+import { floatsOf } from './draft.ts';
+import type { KnownOperator, TfliteModel, TfliteTensor } from './model.ts';
+import type { OperatorName } from './schema.ts';
+
+/** Which output channel an element of a weight belongs to. */
+export interface ChannelLayout {
+  /** Axis of the output channels. */
+  readonly axis: number;
+  readonly channels: number;
+  channelOf(element: number): number;
+}
+
+/** [out, kh, kw, in] and [out, in] have the output channels first, depthwise [1, kh, kw, channels] last. */
+export function channelLayout(shape: readonly number[], op: OperatorName): ChannelLayout {
+  const axis = op === 'DEPTHWISE_CONV_2D' ? 3 : 0;
+  const channels = shape[axis]!;
+  const inner = sizeOf(shape.slice(1));
+  return {
+    axis,
+    channels,
+    channelOf: axis === 0 ? element => Math.floor(element / inner) : element => element % channels,
+  };
+}
+
+/**
+ * The weight in int8; scale = max |w| / 127 per channel.
+ * @param smallest scale of each channel, which keeps an all-zero one above zero. Default: that of the tensor's largest weight.
+ */
+export function quantiseWeight(weight: TfliteTensor, op: OperatorName, smallest?: readonly number[]): TfliteTensor {
+  const { axis, channels, channelOf } = channelLayout(weight.shape, op);
+  const values = floatsOf(weight);
+  const largest = new Float64Array(channels);
+  values.forEach((value, i) => {
+    const channel = channelOf(i);
+    largest[channel] = Math.max(largest[channel]!, Math.abs(value));
+  });
+  const widest = Math.max(...largest) || 1;
+  const scale = Array.from(largest, (value, channel) =>
+    Math.fround(Math.max((value || (smallest ? 0 : widest)) / 127, smallest?.[channel] ?? 0)),
+  );
+  const data = Int8Array.from(values, (value, i) =>
+    Math.max(-127, Math.min(127, Math.round(value / scale[channelOf(i)]!))),
+  );
+  const quantization = { scale, zeroPoint: scale.map(() => 0), axis };
+  return { ...weight, type: 'INT8', data: new Uint8Array(data.buffer), quantization };
+}
+
+/**
+ * The bias of a convolution with what rounding its weight changes on average: b + sum((w - rounded w) * mean input).
+ * @param stored the rounded weight of `operator`.
+ * @param mean of its input per channel, from calibration.
+ */
+export function correctBias(
+  model: TfliteModel,
+  operator: KnownOperator,
+  stored: TfliteTensor,
+  mean: Float32Array,
+): Float64Array {
+  const weight = model.tensors[operator.inputs[1]!]!;
+  const { channels, channelOf } = channelLayout(weight.shape, operator.op);
+  const isDepthwise = operator.op === 'DEPTHWISE_CONV_2D';
+  const rounded = new Int8Array(stored.data!.slice().buffer);
+  const { scale } = stored.quantization!;
+  const bias = Float64Array.from(floatsOf(model.tensors[operator.inputs[2]!]!));
+  floatsOf(weight).forEach((value, i) => {
+    const out = channelOf(i);
+    const channel = isDepthwise ? Math.floor((out * mean.length) / channels) : i % mean.length;
+    bias[out]! += (value - rounded[i]! * scale[out]!) * mean[channel]!;
+  });
+  return bias;
+}
