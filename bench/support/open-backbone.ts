@@ -6,6 +6,7 @@ import type { BackboneCard } from '../../src/zoo/card.ts';
 import { findCard } from '../../src/zoo/cards.ts';
 import { buildTrainedGraph, featureWidth, trainedParameters } from '../../src/zoo/graphs.ts';
 import { loadWeights } from '../../src/zoo/load-weights.ts';
+import { drain } from './drain.ts';
 
 /** Classes of the head. */
 export const CLASSES = 2;
@@ -25,10 +26,7 @@ export interface OpenBackbone {
 /** Reads `weights`, a file, into the backbone called `name`. */
 export async function openBackbone(name: string, weights: string): Promise<OpenBackbone> {
   const card = findCard(name);
-  const reading = loadWeights(card, '', weights);
-  let step = await reading.next();
-  while (!step.done) step = await reading.next();
-  const { parameters } = step.value;
+  const { parameters } = await drain(loadWeights(card, '', weights));
   const width = featureWidth(card);
   const rng = makeRng(0, 'head');
   const head = {

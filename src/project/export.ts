@@ -5,7 +5,6 @@ import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { Steps, VerbEvent } from '../base/events.ts';
 import { writeJson, writeWhole } from '../base/files.ts';
 import type { CameraChoice } from '../image/camera.ts';
-import type { ChannelRanges } from '../tflite/channel-ranges.ts';
 import { robotLabels } from '../tflite/robot-labels.ts';
 import { calibrate } from './calibrate.ts';
 import { startClassifiers } from './classify-files.ts';
@@ -121,10 +120,11 @@ export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEve
     (precision): FileKind => ({ precision, signature, input: format === 'onnx' ? 'uint8' : input }),
   );
   const labels = labelFiles(run, signature);
-  const ranges = kinds.some(needsCalibration) ? yield* calibrate(run, workers) : new Map<string, ChannelRanges>();
+  const isInt8 = kinds.some(({ precision }) => precision === 'int8');
+  const calibration = kinds.some(needsCalibration) ? yield* calibrate(run, isInt8, workers) : undefined;
   const built = kinds.map((kind): Built => {
     if (format === 'onnx') return { kind, name: runFiles.onnx, runtime: 'onnx', bytes: buildOnnx(run) };
-    return { kind, name: fileName(kind), runtime: 'tflite', bytes: buildTflite(run, kind, ranges, options) };
+    return { kind, name: fileName(kind), runtime: 'tflite', bytes: buildTflite(run, kind, calibration, options) };
   });
   const result = yield* measure(run, built, options.output ?? options.run, maxDrop, workers, Object.keys(labels));
   await writeFiles(result, built, labels);

@@ -124,7 +124,8 @@ export function objectionTo(figures: ProofFigures, bounds: Bounds, accuracy: num
   if (drop !== undefined && lost > drop + 1e-9) {
     return (
       `it is right on ${percentOf(figures.accuracy)} of the ${figures.images} photos and the trained model on ` +
-      `${percentOf(accuracy)}: ${(100 * lost).toFixed(1)} points less, and ${(100 * drop).toFixed(1)} are allowed`
+      `${percentOf(accuracy)}: ${(100 * lost).toFixed(1)} points less, and ${(100 * drop).toFixed(1)} are allowed` +
+      (drop < 1 / figures.images ? ` (one photo is ${(100 / figures.images).toFixed(1)} points)` : '')
     );
   }
   return undefined;

@@ -62,27 +62,38 @@ export function fileName({ precision, signature, input }: FileKind): string {
 /** True when the kind needs ranges from calibration. */
 export const needsCalibration = ({ precision }: FileKind): boolean => precision === 'dynamic' || precision === 'int8';
 
-/** The classifier in float32, whose values calibration observes. */
-export function lowerClassifier({ card, parameters, head }: TrainedNetwork): TfliteModel {
-  return lowerToTflite(buildClassifierGraph(card, parameters, head, 'signed'));
+/** What calibration finds out of a network. */
+export interface Calibration {
+  /** Ranges of the values of `lowerClassifier`, by name. */
+  readonly ranges: ReadonlyMap<string, ChannelRanges>;
+  /** By how much the logits of the int8 classifier are too small on average, per class. Default: not at all. */
+  readonly logitShift?: Float32Array;
+}
+
+/** Name of the logits in every graph. */
+export const LOGITS = 'logits';
+
+/** The classifier before it is a file; in float32, its values are those that calibration looks at. */
+export function lowerClassifier(
+  network: TrainedNetwork,
+  precision: Precision = 'float32',
+  calibration?: Calibration,
+): TfliteModel {
+  return lower(network, { precision, signature: 'classifier' }, calibration);
 }
 
 /**
- * The bytes of a file: equal networks and ranges give equal bytes.
- * @param ranges of the values of `lowerClassifier`, for the kinds that need calibration.
+ * The bytes of a file: equal networks and calibrations give equal bytes.
+ * @param calibration for the kinds that need it.
  */
 export function buildTflite(
   network: TrainedNetwork,
   kind: FileKind,
-  ranges: ReadonlyMap<string, ChannelRanges> = new Map(),
+  calibration?: Calibration,
   signing: Signing = {},
 ): Uint8Array {
-  const { card, parameters, head, provenance } = network;
-  const lowered =
-    kind.signature === 'classifier'
-      ? lowerClassifier(network)
-      : lowerToTflite(buildDetectorGraph(card, parameters, head, 'signed'));
-  const inside = reduce(lowered, kind.precision, ranges, lastStageValue(card.architecture));
+  const { card, provenance } = network;
+  const inside = lower(network, kind, calibration);
   const fed = kind.input === 'uint8' ? takeUint8(inside) : inside;
   // A whole 8-bit file also answers in 8 bits, as others of its kind do; a detector's four outputs are always float32.
   const model = givesUint8(kind) ? giveUint8(fed) : fed;
@@ -106,21 +117,26 @@ const LABELS = 'labels.txt';
 const givesUint8 = ({ precision, signature, input }: FileKind): boolean =>
   precision === 'int8' && input === 'uint8' && signature === 'classifier';
 
-function reduce(
-  model: TfliteModel,
-  precision: Precision,
-  ranges: ReadonlyMap<string, ChannelRanges>,
-  last: string,
+function lower(
+  network: TrainedNetwork,
+  { precision, signature }: Omit<FileKind, 'input'>,
+  calibration: Calibration = { ranges: new Map() },
 ): TfliteModel {
+  const { card, parameters } = network;
+  const shift = precision === 'int8' ? calibration.logitShift : undefined;
+  const bias = network.head.bias.data.map((value, c) => value + (shift?.[c] ?? 0));
+  const head = { ...network.head, bias: { ...network.head.bias, data: bias } };
+  const build = signature === 'classifier' ? buildClassifierGraph : buildDetectorGraph;
+  const model = lowerToTflite(build(card, parameters, head, 'signed'));
   switch (precision) {
     case 'float32':
       return model;
     case 'float16':
       return halveWeights(model);
     case 'dynamic':
-      return quantiseWeights(model, ranges);
+      return quantiseWeights(model, calibration.ranges);
     case 'int8':
-      return quantiseInt8(equalise(expandHardSwish(model, ranges)), last);
+      return quantiseInt8(equalise(expandHardSwish(model, calibration.ranges)), lastStageValue(card.architecture));
   }
 }
 

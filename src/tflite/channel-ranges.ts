@@ -29,12 +29,13 @@ export function channelExtremes(values: Float32Array, channels: number): Channel
 }
 
 /**
- * Ranges over the photos: per channel the extremes that COVERED of the photos stay within, and the mean of all.
+ * Ranges over the photos: per channel the extremes that `covered` of the photos stay within, and the mean of all.
  * @param photos at least one.
+ * @param covered part of 1. Default: 0.99.
  */
-export function summariseChannels(photos: readonly ChannelRanges[]): ChannelRanges {
+export function summariseChannels(photos: readonly ChannelRanges[], covered = COVERED): ChannelRanges {
   const channels = photos[0]!.min.length;
-  const rank = Math.min(photos.length - 1, Math.floor(COVERED * photos.length));
+  const rank = Math.min(photos.length - 1, Math.floor(covered * photos.length));
   const column = new Float32Array(photos.length);
   const at = (key: 'min' | 'max', c: number, place: number): number => {
     photos.forEach((photo, i) => {

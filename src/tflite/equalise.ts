@@ -24,9 +24,10 @@ const GATED_WEIGHT = 6;
 /**
  * The same function, with the channels of every value equally wide wherever the operators allow it.
  * The model is in float32, without HARD_SWISH.
+ * @param gatedWeight by how much the range of a gated x counts more. Default: 6.
  */
-export function equalise({ model, ranges }: RangedModel): RangedModel {
-  const factors = chooseFactors(model, groupTensors(model), ranges);
+export function equalise({ model, ranges }: RangedModel, gatedWeight = GATED_WEIGHT): RangedModel {
+  const factors = chooseFactors(model, groupTensors(model), ranges, gatedWeight);
   const draft = startDraft(model);
   for (const operator of model.operators) draft.operators.push(applyFactors(operator as KnownOperator, draft, factors));
   const byName = new Map([...factors].map(([index, factor]) => [model.tensors[index]!.name, factor]));
@@ -94,6 +95,8 @@ function groupTensors(model: TfliteModel): Groups {
         break;
       }
       case 'CONCATENATION':
+        // Its factors are those of its parts and no others.
+        fix(output);
         if (!feedsWeights(model, output)) fix(...computed);
         break;
       default:
@@ -121,6 +124,7 @@ function chooseFactors(
   model: TfliteModel,
   groups: Groups,
   ranges: ReadonlyMap<string, ChannelRanges>,
+  gatedWeight: number,
 ): Map<number, Float64Array> {
   const gated = new Set(
     model.operators.filter(operator => isGate(model, operator)).map(operator => operator.inputs[0]!),
@@ -131,7 +135,7 @@ function chooseFactors(
     const group = groups(index);
     if (!range || tensor.data || group === undefined) return;
     const known = widths.get(group) ?? new Float64Array(range.min.length);
-    const weight = gated.has(index) ? GATED_WEIGHT : 1;
+    const weight = gated.has(index) ? gatedWeight : 1;
     widths.set(
       group,
       known.map((width, c) => Math.max(width, weight * widthOf(range, c))),

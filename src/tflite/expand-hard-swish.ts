@@ -122,7 +122,9 @@ function absorbFactors(operator: KnownOperator, draft: ModelDraft, factors: Map<
       return operator;
     }
     case 'MUL': {
-      const product = ones(output).map((_, c) => found.reduce((value, factor) => value * (factor?.[c] ?? 1), 1));
+      // A map of one channel has one factor for all.
+      const of = (factor: Float64Array | undefined, c: number) => factor?.[c % factor.length] ?? 1;
+      const product = ones(output).map((_, c) => found.reduce((value, factor) => value * of(factor, c), 1));
       factors.set(output, product);
       return operator;
     }

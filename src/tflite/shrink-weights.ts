@@ -19,8 +19,9 @@ const weighted = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED']);
 /**
  * The model with the larger weights in float16; DEQUANTIZE gives them back, once, when the file is loaded. A bias goes with
  * its weight: XNNPACK leaves an operator alone of which only one is in float16, and its weight is then widened in each run.
+ * @param minHalved elements of the smallest weight that is halved. Default: 4096.
  */
-export function halveWeights(model: TfliteModel): TfliteModel {
+export function halveWeights(model: TfliteModel, minHalved = MIN_HALVED): TfliteModel {
   const draft = startDraft(model);
   const halve = (index: number): number => {
     const tensor = model.tensors[index]!;
@@ -32,35 +33,40 @@ export function halveWeights(model: TfliteModel): TfliteModel {
     return float;
   };
   for (const operator of model.operators as readonly KnownOperator[]) {
-    const [input, ...constants] = operator.inputs as [number];
-    const isHalved = weighted.has(operator.op) && sizeOf(model.tensors[constants[0]!]!.shape) >= MIN_HALVED;
-    const inputs = isHalved ? [input, ...constants.map(halve)] : operator.inputs;
-    draft.operators.push({ ...operator, inputs });
+    const [input, ...constants] = operator.inputs;
+    const isHalved = weighted.has(operator.op) && sizeOf(model.tensors[constants[0]!]!.shape) >= minHalved;
+    draft.operators.push(isHalved ? { ...operator, inputs: [input!, ...constants.map(halve)] } : operator);
   }
   return draft.finish();
 }
 
-/** Version of CONV_2D that takes an int8 weight with one scale per channel beside float32 values. */
-const HYBRID_CONV = 5;
+/** Operators whose weights are rounded, with the version that takes one scale per channel beside float32 values. */
+const hybridVersions: Readonly<Record<string, number>> = { CONV_2D: 5 };
 
 /**
  * The model with int8 weights in its convolutions, which round what they read to int8 by its own range in each run. All
  * the rest stays in float32, depthwise convolutions too: they weigh little and feel it most.
  * @param ranges of the values that convolutions read, by name, for the correction of their biases.
+ * @param versions of the operators whose weights are rounded. Default: convolutions that are not depthwise.
  */
-export function quantiseWeights(model: TfliteModel, ranges: ReadonlyMap<string, ChannelRanges>): TfliteModel {
+export function quantiseWeights(
+  model: TfliteModel,
+  ranges: ReadonlyMap<string, ChannelRanges>,
+  versions = hybridVersions,
+): TfliteModel {
   const draft = startDraft(model);
   for (const operator of model.operators as readonly KnownOperator[]) {
     const [input, weightIndex, biasIndex] = operator.inputs as [number, number, number];
-    const range = operator.op === 'CONV_2D' ? ranges.get(model.tensors[input]!.name) : undefined;
-    if (!range) {
+    const version = versions[operator.op];
+    const range = ranges.get(model.tensors[input]!.name);
+    if (version === undefined || !range) {
       draft.operators.push(operator);
       continue;
     }
     const stored = quantiseWeight(model.tensors[weightIndex]!, operator.op);
     const { name, shape } = model.tensors[biasIndex]!;
     const bias = draft.addFloats(name, shape, correctBias(model, operator, stored, range.mean));
-    draft.operators.push({ ...operator, version: HYBRID_CONV, inputs: [input, draft.addTensor(stored), bias] });
+    draft.operators.push({ ...operator, version, inputs: [input, draft.addTensor(stored), bias] });
   }
   return draft.finish();
 }

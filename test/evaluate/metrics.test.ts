@@ -33,31 +33,37 @@ for (const [name, known] of Object.entries(readReference<{ cases: Record<string,
   });
 }
 
-test('agreement: equal passes; a flipped class, a large difference or a NaN does not', () => {
+test('agreement: equal answers, a flipped class, a large difference, a NaN, classes that are not told of', () => {
   const model = [
     [0.9, 0.1],
     [0.3, 0.7],
     [0.5004, 0.4996],
   ];
-  const nudged = [
-    [0.9, 0.1],
-    [0.3, 0.7],
-    [0.4998, 0.5002],
-  ];
+  const flipped = [[0.1, 0.9], ...model.slice(1)];
   assert.deepEqual(compareProbabilities(model, model), {
     images: 3,
     top_class_agreement: 1,
     max_difference: 0,
     disagreements: [],
-    passed: true,
   });
-  const close = compareProbabilities(model, nudged);
-  assert.equal(close.passed, true, 'two classes closer than the margin may change places');
-  assert.equal(close.top_class_agreement, 2 / 3);
-  const flipped = compareProbabilities(model, [[0.1, 0.9], ...model.slice(1)]);
-  assert.deepEqual([flipped.passed, flipped.disagreements], [false, [0]]);
-  assert.equal(compareProbabilities(model, [[0.898, 0.102], ...model.slice(1)]).passed, false);
+  assert.deepEqual(compareProbabilities(model, flipped), {
+    images: 3,
+    top_class_agreement: 1 - 1 / 3,
+    max_difference: 0.9 - 0.1,
+    disagreements: [0],
+  });
+  const nudged = compareProbabilities(model, [...model.slice(0, 2), [0.4998, 0.5002]]);
+  assert.deepEqual(nudged.disagreements, [2]);
+  assert.ok(Math.abs(nudged.max_difference - 0.0006) < 1e-12);
   const broken = compareProbabilities(model, [[Number.NaN, 0.1], ...model.slice(1)]);
-  assert.equal(broken.passed, false);
   assert.ok(Number.isNaN(broken.max_difference));
+  // -1 stands for a class that the file says nothing of: neither a difference nor the best.
+  const partial = compareProbabilities(model, [
+    [0.9, -1],
+    [-1, 0.7],
+    [-1, 0.4996],
+  ]);
+  assert.deepEqual([partial.max_difference, partial.disagreements], [0, [2]]);
+  assert.throws(() => compareProbabilities(model, model.slice(1)), { name: 'RangeError' });
+  assert.throws(() => compareProbabilities([], []), { name: 'RangeError' });
 });

@@ -1,0 +1,152 @@
+// Equalisation: the same function, equal widths wherever the operators allow it, and the ranges of the new values.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { widthOf } from '../../src/tflite/channel-ranges.ts';
+import { equalise } from '../../src/tflite/equalise.ts';
+import { expandHardSwish, type RangedModel } from '../../src/tflite/expand-hard-swish.ts';
+import { lowerToTflite } from '../../src/tflite/lower.ts';
+import type { TfliteModel } from '../../src/tflite/model.ts';
+import { leafImages, measureRanges, noiseImages, realClassifier, runInside } from '../support/measured-models.ts';
+import { assertClose } from '../support/reference.ts';
+import { IMAGE, smallNetworks } from '../support/small-networks.ts';
+import { opsOf } from '../support/two-runtimes.ts';
+
+const images = noiseImages(3, [1, ...IMAGE]);
+
+/** How many times wider the input of a gate counts. */
+const GATED = 6;
+
+/** Factor of every channel, by the name of the value: old range / new range. Values that keep theirs are left out. */
+function factorsOf(before: RangedModel, after: RangedModel): Map<string, Float64Array> {
+  const factors = new Map<string, Float64Array>();
+  for (const [name, range] of before.ranges) {
+    const now = after.ranges.get(name)!;
+    const factor = Float64Array.from(range.min, (_, c) =>
+      widthOf(range, c) === 0 ? 1 : widthOf(range, c) / widthOf(now, c),
+    );
+    if (factor.some(value => value !== 1)) factors.set(name, factor);
+  }
+  return factors;
+}
+
+/** Equalises, and asserts that every value of the new model is the old one, but for the factors of its channels. */
+async function equaliseModel(model: TfliteModel, inputs: readonly Float32Array[], tolerance: number) {
+  const before = expandHardSwish(model, await measureRanges(model, inputs));
+  const after = equalise(before);
+  const factors = factorsOf(before, after);
+  const found = await runInside(after.model, inputs);
+  for (const [name, lists] of await runInside(before.model, inputs)) {
+    const factor = factors.get(name);
+    lists.forEach((wanted, i) => {
+      const scaled = found.get(name)![i]!.map((value, k) => value * (factor?.[k % factor.length] ?? 1));
+      assertClose(scaled, wanted, tolerance, `${name} of image ${i}`);
+    });
+  }
+  for (const [name, { mean, min, max }] of after.ranges) {
+    const known = before.ranges.get(name)!;
+    for (const [now, then] of [
+      [min, known.min],
+      [max, known.max],
+      [mean, known.mean],
+    ] as const) {
+      const factor = factors.get(name);
+      const scaled = now.map((value, c) => value * (factor?.[c] ?? 1));
+      assertClose(scaled, then, 1e-6, `range of ${name}`);
+    }
+  }
+  return { before, after, factors };
+}
+
+/** Asserts that the widest value of each channel is the same for all channels of a group of values that share factors. */
+function assertEqualWidths({ ranges }: RangedModel, group: readonly string[], gated: ReadonlySet<string>): void {
+  const channels = ranges.get(group[0]!)!.min.length;
+  const widths = Array.from({ length: channels }, (_, c) =>
+    Math.max(...group.map(name => (gated.has(name) ? GATED : 1) * widthOf(ranges.get(name)!, c))),
+  );
+  const alive = widths.filter(width => width > 0);
+  assert.ok(alive.length > channels / 2, `${group} is mostly zero`);
+  const [least, most] = [Math.min(...alive), Math.max(...alive)];
+  assert.ok(most < 1.0001 * least, `${group}: widths from ${least} to ${most}`);
+}
+
+/** Inputs of hard-swish's gates. */
+function gatedOf({ model }: RangedModel): Set<string> {
+  const gates = model.operators.filter(
+    operator => operator.op === 'ADD' && operator.options.fused_activation_function === 3,
+  );
+  return new Set(gates.map(({ inputs }) => model.tensors[inputs[0]!]!.name));
+}
+
+/** Values of each network that share factors. All others keep their values: outputs, gates, ReLU6, softmax, and so on. */
+const groups: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  'hard-swish between convolutions, one of them strided': [['a', 'a.swish', 'b.padded'], ['b.relu']],
+  'depthwise convolutions': [
+    ['a', 'a.swish', 'b.padded'],
+    ['b', 'b.swish'],
+    ['c', 'c.swish'],
+  ],
+  'squeeze-and-excitation after hard-swish and after ReLU': [
+    ['a', 'a.swish', 'a.scaled.pooled', 'a.scaled'],
+    ['a.scaled.squeeze.relu'],
+    ['b.relu', 'b.scaled.pooled', 'b.scaled'],
+    ['b.scaled.squeeze.relu'],
+  ],
+  'a skip around linear layers': [
+    ['a', 'b', 'sum'],
+    ['inner', 'inner.swish'],
+  ],
+  'hard-swish that feeds a skip': [],
+  'means side by side before a dense layer and softmax': [
+    ['a', 'a.swish', 'b.padded', 'a.swish.mean'],
+    ['b.relu', 'b.relu.mean'],
+    ['c', 'c.swish', 'c.mean', 'c.swish.mean'],
+    ['d', 'd.mean'],
+  ],
+  'ReLU6, alone and joined': [],
+  'joined images whose mean is taken': [],
+  'a grouped convolution': [['b.relu']],
+  'hard-swish that is an output too': [],
+  'hard-swish in a dense head, and of a hard-swish': [['b', 'b.mean']],
+  'pools on the way': [
+    ['a', 'a.swish', 'average'],
+    ['b', 'b.swish', 'largest'],
+  ],
+  'a map of one channel that weights all others': [],
+  'a constant added and a constant factor': [['a', 'a.swish']],
+};
+
+for (const [name, graph] of Object.entries(smallNetworks)) {
+  test(`${name}: the same values but for factors, and equal widths`, async () => {
+    const { before, after, factors } = await equaliseModel(lowerToTflite(graph), images, 1e-5);
+    const gated = gatedOf(before);
+    for (const group of groups[name]!) assertEqualWidths(after, group, gated);
+    // A group of one channel, or one that is all zero, has nothing to equalise.
+    const joins = [...factors.keys()].filter(value => value.startsWith('joined'));
+    const changed = groups[name]!.flat().filter(value => factors.has(value));
+    assert.deepEqual([...factors.keys()].sort(), [...changed, ...joins].sort());
+    assert.deepEqual(joins.length > 0, name.startsWith('means side by side'));
+    // A gate gets the true x back from a depthwise convolution of size 1, where x has factors.
+    const count = (model: TfliteModel) => opsOf(model).filter(op => op === 'DEPTHWISE_CONV_2D').length;
+    assert.equal(count(after.model) - count(before.model), [...gated].filter(value => factors.has(value)).length);
+  });
+}
+
+test('the real classifier: every value the same but for factors, and every block equalised', async () => {
+  const { model } = await realClassifier();
+  const { before, after, factors } = await equaliseModel(model, leafImages(2), 1e-4);
+  const gated = gatedOf(before);
+  assert.equal(gated.size, 18);
+  for (const name of gated) assert.ok(factors.has(name), `${name} has factors`);
+  // The widest channel of a value sets the scale of all: how much of it the middle one uses.
+  const used = ({ ranges }: RangedModel, name: string) => {
+    const widths = Array.from(ranges.get(name)!.min, (_, c) => widthOf(ranges.get(name)!, c)).sort((a, b) => a - b);
+    return widths[widths.length >> 1]! / widths.at(-1)!;
+  };
+  const swishes = [...factors.keys()].filter(name => name.endsWith('.activation'));
+  const [then, now] = [before, after].map(ranged =>
+    swishes.map(name => used(ranged, name)).reduce((sum, part) => sum + part / swishes.length, 0),
+  ) as [number, number];
+  assert.ok(now > 1.5 * then, `the middle channel uses ${now} of the range, and ${then} before`);
+  const { outputs, tensors } = model;
+  for (const index of outputs) assert.ok(!factors.has(tensors[index]!.name));
+});
