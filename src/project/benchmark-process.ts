@@ -1,5 +1,7 @@
 // Entry of a process that loads one model and runs it. Started by benchmark only: in a process of its own, memory is the model's.
 import { readFile } from 'node:fs/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { GraftError } from '../base/errors.ts';
 import { isNoisy, makeNoise } from '../engine/latency.ts';
 import { loadLiteRt } from '../engine/litert.ts';
@@ -20,6 +22,10 @@ const WARM_UP = 5;
 /** Most further copies of the model that show its memory, and the bytes that all their files together may have. */
 const COPIES = 5;
 const MAX_COPIED_BYTES = 2 ** 28;
+
+// Not by --expose-gc on the command line: arguments of this process's parent, a script among them, must not be repeated.
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 let file: Uint8Array;
 let load: () => Promise<Runner>;
@@ -99,7 +105,7 @@ const describe = (dtype: string, shape: readonly number[]) => `${dtype} [${shape
 
 /** Without what JavaScript has let go of. */
 function residentMemory(): number {
-  globalThis.gc?.();
+  collectGarbage();
   return process.memoryUsage.rss();
 }
 

@@ -201,7 +201,6 @@ function startChild(): Child {
   // Beside this file, .ts in the source tree and .js in the compiled one.
   const here = fileURLToPath(import.meta.url);
   const child: ChildProcess = fork(join(dirname(here), `benchmark-process${extname(here)}`), {
-    execArgv: [...process.execArgv, '--expose-gc'],
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   let waiting: { resolve: (answer: BenchmarkAnswer) => void; reject: (error: Error) => void } | undefined;

@@ -20,7 +20,7 @@ export function exposeTensors(model: TfliteModel, names: readonly string[]): Tfl
     const tensor = index === undefined ? undefined : model.tensors[index]!;
     if (!tensor) throw new Error(`The model has no tensor ${name}.`);
     if (tensor.type === 'FLOAT32') return index!;
-    const float = draft.addTensor({ name: `${name}.float`, type: 'FLOAT32', shape: tensor.shape });
+    const float = draft.addTensor({ name: `${name}.exposed`, type: 'FLOAT32', shape: tensor.shape });
     draft.emit('DEQUANTIZE', [index!], float, {}, tensor.type === 'UINT8' ? 1 : 2);
     return float;
   });

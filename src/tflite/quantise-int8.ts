@@ -27,14 +27,19 @@ const keepsScale = new Set(['AVERAGE_POOL_2D', 'MAX_POOL_2D', 'PAD', 'RELU', 'RE
 const ZERO_RANGE = 1;
 /** Smallest product of input and weight scale, as a part of the output scale; kernels shift by at most 31 bits. */
 const MIN_RATIO = 2 ** -20;
+/** Steps of an output in one unit of the sums that it is made from, at most: kernels refuse 256, and finer ones say nothing. */
+const MAX_FINENESS = 2 ** 7;
 /** Largest stored bias; a weight scale so small that the bias would not fit in int32 is raised. */
 const MAX_BIAS = 2 ** 30;
 
-/** Scale and zero point for int8 values between `low` and `high`; zero is always represented exactly. */
-export function activationQuantization(low: number, high: number): Quantization {
+/**
+ * Scale and zero point for int8 values between `low` and `high`; zero is always represented exactly.
+ * @param finest smallest scale. Default: any.
+ */
+export function activationQuantization(low: number, high: number, finest = 0): Quantization {
   const min = Math.min(0, low);
   const range = Math.max(0, high) - min;
-  const scale = Math.fround((range || ZERO_RANGE) / 255);
+  const scale = Math.fround(Math.max((range || ZERO_RANGE) / 255, finest));
   return { scale: [scale], zeroPoint: [Math.round(-128 - min / scale)], axis: 0 };
 }
 
@@ -57,9 +62,9 @@ export function quantiseInt8({ model, ranges }: RangedModel, last: string): Tfli
     if (!range) throw new Error(`There is no range for ${name}.`);
     return range;
   };
-  const quantizationOf = ({ name }: TfliteTensor): Quantization => {
+  const quantizationOf = ({ name }: TfliteTensor, finest?: number): Quantization => {
     const { min, max } = rangeOf(name);
-    return activationQuantization(Math.min(...min), Math.max(...max));
+    return activationQuantization(Math.min(...min), Math.max(...max), finest);
   };
   const asInt8 = (index: number): number => {
     if (made.has(index)) return index;
@@ -108,7 +113,10 @@ export function quantiseInt8({ model, ranges }: RangedModel, last: string): Tfli
         : index;
     });
     const source = draft.tensors[inputs[0]!]!.quantization!;
-    const quantization = keepsScale.has(operator.op) ? source : quantizationOf(tensor);
+    const scales = inputs.map(index => draft.tensors[index]!.quantization?.scale[0] ?? 0);
+    const quantization = keepsScale.has(operator.op)
+      ? source
+      : quantizationOf(tensor, sumUnit(model, operator, scales) / MAX_FINENESS);
     draft.tensors[output] = { ...tensor, type: 'INT8', quantization };
     made.add(output);
     if (operator.op === 'CONV_2D' || operator.op === 'DEPTHWISE_CONV_2D') {
@@ -116,10 +124,31 @@ export function quantiseInt8({ model, ranges }: RangedModel, last: string): Tfli
       const [weight, bias] = int8Weights(model, operator, source.scale[0]!, quantization.scale[0]!, mean);
       inputs.splice(1, 2, draft.addTensor(weight), draft.addTensor(bias));
     }
-    draft.operators.push({ ...operator, version: int8Versions[operator.op]!, inputs });
+    // Groups of a convolution want a newer version than int8 does.
+    draft.operators.push({ ...operator, version: Math.max(operator.version, int8Versions[operator.op]!), inputs });
   }
   return draft.finish({ outputs: model.outputs.map(asFloat) });
 }
+
+/** What a one stands for in the sums that an operator computes, from the scales of its inputs; 0 where any output will do. */
+function sumUnit(model: TfliteModel, operator: KnownOperator, scales: readonly number[]): number {
+  const [first, second] = scales as [number, number];
+  switch (operator.op) {
+    case 'ADD':
+      return Math.max(first, second);
+    case 'MUL':
+      return first * second;
+    case 'CONV_2D':
+    case 'DEPTHWISE_CONV_2D': {
+      const [weight, bias] = operator.inputs.slice(1).map(index => largestOf(floatsOf(model.tensors[index]!)));
+      return Math.max((first * weight!) / 127, bias! / MAX_BIAS);
+    }
+    default:
+      return 0;
+  }
+}
+
+const largestOf = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 /** The operators between the first convolutions and `last`, and the means of what they make. */
 function int8Part(model: TfliteModel, last: string): Set<KnownOperator> {

@@ -60,13 +60,15 @@ export function correctBias(
 ): Float64Array {
   const weight = model.tensors[operator.inputs[1]!]!;
   const { channels, channelOf } = channelLayout(weight.shape, operator.op);
-  const isDepthwise = operator.op === 'DEPTHWISE_CONV_2D';
+  // Input channels that an output channel reads: one, or those of its group, of which an ordinary convolution has one.
+  const read = operator.op === 'DEPTHWISE_CONV_2D' ? 1 : weight.shape.at(-1)!;
+  const groups = mean.length / read;
   const rounded = new Int8Array(stored.data!.slice().buffer);
   const { scale } = stored.quantization!;
   const bias = Float64Array.from(floatsOf(model.tensors[operator.inputs[2]!]!));
   floatsOf(weight).forEach((value, i) => {
     const out = channelOf(i);
-    const channel = isDepthwise ? Math.floor((out * mean.length) / channels) : i % mean.length;
+    const channel = Math.floor((out * groups) / channels) * read + (i % read);
     bias[out]! += (value - rounded[i]! * scale[out]!) * mean[channel]!;
   });
   return bias;

@@ -1,5 +1,6 @@
 // graft benchmark measures real models in real processes, side by side; threads are obeyed or refused.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -118,4 +119,20 @@ test('what cannot be measured is refused with what it is', async t => {
   for (const name of ['model.tflite', 'model.onnx']) rmSync(join(folder, name));
   await assert.rejects(measure('.'), { code: 'bad-run', message: /neither model\.tflite nor model\.onnx/ });
   await assert.rejects(finish(benchmark({ model: folder, runs: 0 })), { code: 'usage' });
+});
+
+test('a script on the command line is not repeated by the processes that measure', async t => {
+  const folder = await temporaryFolder(t);
+  const model = join(folder, 'model.tflite');
+  writeFileSync(model, graftFile());
+  // Were it repeated, each process would start the next one without end.
+  const script = `
+    if (process.env.GRAFT_REPEATED) process.exit(1);
+    process.env.GRAFT_REPEATED = '1';
+    import(${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)})
+      .then(({ benchmark, finish }) => finish(benchmark({ model: ${JSON.stringify(model)}, runs: 5 })))
+      .then(({ models }) => console.log(models.length));`;
+  const options = { encoding: 'utf8', timeout: 60_000 } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', '-e', script], options);
+  assert.deepEqual([status, stdout.trim()], [0, '1'], stderr);
 });
