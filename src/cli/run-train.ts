@@ -47,6 +47,7 @@ export function describeTrain(result: TrainResult): string {
     'Next:',
     `  npx graft predict ${model} photo.jpg`,
     `  npx graft val ${run} ./other-photos${camera}`,
+    `  npx graft export ${run}`,
     '',
   ].join('\n');
 }

@@ -11,12 +11,14 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const readme = read('README.md');
 
-/** Lines of the README's `sh` blocks, without their comments. */
-const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
-  block!
-    .split('\n')
-    .map(line => line.replace(/\s+#.*$/, '').trim())
-    .filter(Boolean),
+/** Lines of the `sh` blocks of the pages that users read, without their comments; the README's first. */
+const commands = [readme, read('docs/export.md')].flatMap(page =>
+  [...page.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+    block!
+      .split('\n')
+      .map(line => line.replace(/\s+#.*$/, '').trim())
+      .filter(Boolean),
+  ),
 );
 /** The set-up commands, which run everything from nothing: .ci/run types them, not this test, which they run. */
 const setUp = commands.filter(command => command.startsWith('npm ci'));
@@ -36,8 +38,8 @@ test('CI types the two set-up commands exactly as the README gives them', () => 
   for (const command of setUp) assert.ok(lines.includes(command), command);
 });
 
-for (const command of commands.filter(line => !setUp.includes(line))) {
-  test(`README: ${command}`, async () => {
+for (const command of new Set(commands.filter(line => !setUp.includes(line)))) {
+  test(`as the docs say: ${command}`, async () => {
     const words = command.split(' ');
     assert.deepEqual(words.slice(0, 2), ['npx', 'graft']);
     // As typed, but on small images where it trains: seconds instead of minutes.
@@ -67,6 +69,7 @@ const pages = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'docs/architecture.md',
+  'docs/export.md',
   'docs/performance.md',
   'docs/dependencies.md',
   'bench/README.md',
