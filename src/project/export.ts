@@ -1,5 +1,5 @@
 // graft export: the files that can be made of a finished run, each measured by running it, and one recommended.
-import { readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { Steps, VerbEvent } from '../base/events.ts';
@@ -13,7 +13,7 @@ import { buildOnnx } from './onnx-file.ts';
 import { pickName } from './pick-name.ts';
 import { boundsOf, labelledFiles, objectionTo, type ProofFigures, prove } from './proof.ts';
 import type { ModelFile } from './read-model.ts';
-import { runFiles } from './run-folder.ts';
+import { dropUnfinishedFiles, runFiles } from './run-folder.ts';
 import { checkRanges } from './setting-ranges.ts';
 import {
   buildTflite,
@@ -29,6 +29,7 @@ import {
   type Signing,
   signatures,
 } from './tflite-file.ts';
+import { requireUnchanged } from './train-dataset.ts';
 import { openTrainedRun, type TrainedRun } from './trained-run.ts';
 
 /** File formats. */
@@ -80,7 +81,10 @@ export interface ExportRunResult {
   readonly camera: CameraChoice;
   readonly max_drop: number;
   readonly files: readonly ExportedFile[];
-  /** The fastest file that passed; of those within a tenth of its time the smallest. null when none passed. */
+  /**
+   * The fastest file that passed, a dynamic one only where there is no other; of those within a tenth of its time the
+   * smallest. null when none passed.
+   */
   readonly recommended: string | null;
   /** Labels that were written beside the files. */
   readonly labels: readonly string[];
@@ -105,28 +109,39 @@ export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEve
   const format = pickName('format', options.format ?? 'tflite', formats);
   const signature = pickName('signature', options.signature ?? 'classifier', signatures);
   const input = pickName('input', options.input ?? 'float32', inputTypes);
-  const wanted = options.precision?.map(name => pickName('precision', name, precisions));
-  if (format === 'onnx' && (wanted?.some(name => name !== 'float32') || options.signature || options.input)) {
+  const wanted = options.precision && [
+    ...new Set(options.precision.map(name => pickName('precision', name, precisions))),
+  ];
+  const { author, license, description, modelVersion } = options;
+  const forTflite = [options.signature, options.input, author, license, description, modelVersion];
+  if (format === 'onnx' && (wanted?.some(name => name !== 'float32') || forTflite.some(value => value !== undefined))) {
     throw new GraftError(
       'usage',
-      'An ONNX file is written in float32, as a classifier of uint8 pixels.',
-      'Leave out --precision, --signature and --input, or use --format tflite.',
+      'An ONNX file is written in float32, as a classifier of uint8 pixels, without the metadata of TFLite.',
+      'Leave out --precision, --signature, --input and what is for the metadata, or use --format tflite.',
     );
   }
   const workers = options.workers ?? defaultWorkers();
   const maxDrop = (options.maxDrop ?? DEFAULT_MAX_DROP) / 100;
   const run = yield* openTrainedRun(options.run, options.data);
+  const validation = run.manifest.photos.filter(photo => photo.split === 'validation');
+  yield* requireUnchanged({ ...run.manifest, photos: validation }, { data: run.data, workers });
   const kinds = (format === 'onnx' ? (['float32'] as const) : (wanted ?? precisions)).map(
     (precision): FileKind => ({ precision, signature, input: format === 'onnx' ? 'uint8' : input }),
   );
   const labels = labelFiles(run, signature);
+  const folder = options.output ?? options.run;
+  await mkdir(folder, { recursive: true }).catch(error => {
+    throw explainSystemError(error, folder);
+  });
+  await dropUnfinishedFiles(folder);
   const isInt8 = kinds.some(({ precision }) => precision === 'int8');
   const calibration = kinds.some(needsCalibration) ? yield* calibrate(run, isInt8, workers) : undefined;
   const built = kinds.map((kind): Built => {
     if (format === 'onnx') return { kind, name: runFiles.onnx, runtime: 'onnx', bytes: buildOnnx(run) };
     return { kind, name: fileName(kind), runtime: 'tflite', bytes: buildTflite(run, kind, calibration, options) };
   });
-  const result = yield* measure(run, built, options.output ?? options.run, maxDrop, workers, Object.keys(labels));
+  const result = yield* measure(run, built, folder, maxDrop, workers, Object.keys(labels));
   await writeFiles(result, built, labels);
   const refused = result.files.filter(file => file.refused !== null);
   if (refused.length > 0 && (wanted !== undefined || refused.length === built.length)) {
@@ -186,7 +201,10 @@ async function* measure(
 }
 
 function recommend(files: readonly ExportedFile[]): string | null {
-  const passed = files.filter(file => file.refused === null);
+  const sound = files.filter(file => file.refused === null);
+  // Runtimes of before 2024 have other kernels for dynamic files, ten times slower: LiteRT's time says nothing of a robot's.
+  const steady = sound.filter(file => file.precision !== 'dynamic');
+  const passed = steady.length > 0 ? steady : sound;
   const fastest = Math.min(...passed.map(file => file.latency_ms.median));
   const quick = passed.filter(file => file.latency_ms.median <= fastest * (1 + SAME_TIME));
   return quick.sort((a, b) => a.bytes - b.bytes)[0]?.file ?? null;
@@ -220,8 +238,10 @@ async function writeFiles(
 /** The files of an exports.json; none when there is no such file, or it holds something else. */
 async function readTable(path: string): Promise<readonly ExportedFile[]> {
   try {
-    const { files } = JSON.parse(await readFile(path, 'utf8')) as { readonly files?: readonly ExportedFile[] };
-    return Array.isArray(files) ? files : [];
+    const table = JSON.parse(await readFile(path, 'utf8')) as {
+      readonly files?: readonly (ExportedFile | null)[];
+    } | null;
+    return Array.isArray(table?.files) ? table.files.filter(entry => typeof entry?.file === 'string') : [];
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw explainSystemError(error, path);

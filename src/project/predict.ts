@@ -28,7 +28,7 @@ export interface Prediction {
   readonly file: string;
   readonly label: string;
   readonly probability: number;
-  /** Probability of every class, by name; they sum to 1. */
+  /** Probability of every class, by name; they sum to 1. A detector tells of its two best classes only. */
   readonly probabilities: Readonly<Record<string, number>>;
   /** What the photo was seen through. */
   readonly camera: CameraChoice;
@@ -83,7 +83,9 @@ function describePrediction(
     file,
     label: classes[top]!,
     probability: probabilities[top]!,
-    probabilities: Object.fromEntries(classes.map((name, k) => [name, probabilities[k]!])),
+    probabilities: Object.fromEntries(
+      classes.map((name, k) => [name, probabilities[k]!] as const).filter(([, probability]) => probability >= 0),
+    ),
   };
 }
 

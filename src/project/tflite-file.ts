@@ -10,6 +10,7 @@ import { giveUint8, takeUint8 } from '../tflite/outer-types.ts';
 import { quantiseInt8 } from '../tflite/quantise-int8.ts';
 import { halveWeights, quantiseWeights } from '../tflite/shrink-weights.ts';
 import { writeTflite } from '../tflite/write.ts';
+import type { BackboneCard } from '../zoo/card.ts';
 import { buildDetectorGraph, detectorOutputs } from '../zoo/detector-graph.ts';
 import { buildClassifierGraph } from '../zoo/graphs.ts';
 import { lastStageValue } from '../zoo/mobilenet-v3.ts';
@@ -156,11 +157,17 @@ function describe({ card, provenance }: TrainedNetwork, kind: FileKind, signing:
     description: signing.description ?? `Tells ${classes.join(', ')} apart.${accuracy}`,
     version: signing.modelVersion ?? `graft ${graft}`,
     author: signing.author ?? '',
-    license:
-      signing.license ?? `Weights started from ${card.title} under ${card.weights.licence}: ${card.weights.origin}`,
+    license: signing.license ?? licenceOf(card, provenance.weights),
     inputs: [image],
     ...(kind.signature === 'classifier' ? classifierOutputs : detectorOutputMetadata),
   };
+}
+
+/** The licence of the weights that training started from; of a file that the user brought it is not known. */
+function licenceOf({ title, weights }: BackboneCard, sha256: string): string {
+  return sha256 === weights.sha256
+    ? `Weights started from ${title} under ${weights.licence}: ${weights.origin}`
+    : `Weights started from a file with the sha256 ${sha256}, under its own licence.`;
 }
 
 const classifierOutputs: Pick<ModelMetadata, 'outputs'> = {

@@ -86,10 +86,14 @@ export async function* dropUnreadable(
 }
 
 /**
- * Makes sure that the photos of a run that goes on are those it was started with: caches and checkpoints are made of them.
+ * Makes sure that photos of a run, all but the test photos of `manifest`, are those that it was started with: caches,
+ * checkpoints and proofs are made of them.
  * @throws GraftError `bad-photo` that names photos that have changed or gone.
  */
-export async function* requireUnchanged(manifest: Manifest, { data, workers }: TrainSettings): Steps<void> {
+export async function* requireUnchanged(
+  manifest: Manifest,
+  { data, workers }: Pick<TrainSettings, 'data' | 'workers'>,
+): Steps<void> {
   const photos = manifest.photos.filter(photo => photo.split !== 'test');
   const look = async ({ path, sha256 }: ManifestPhoto): Promise<string | undefined> => {
     try {
@@ -108,7 +112,7 @@ export async function* requireUnchanged(manifest: Manifest, { data, workers }: T
   throw new GraftError(
     'bad-photo',
     `Photos in ${data} are not what they were when the run was started: ${lost.slice(0, 3).join('; ')}${more}.`,
-    'Put them back as they were to go on, or train anew without --resume.',
+    'Put them back as they were (graft export: or name their new place by --data), or train anew without --resume.',
   );
 }
 

@@ -140,6 +140,7 @@ export async function loadTrained(folder: string, identity: CheckpointIdentity):
     if (tensor?.dtype !== 'float32') throw damaged(file, `it has no tensor ${name}`);
     return tensor.data;
   };
+  // Fine-tuning keeps the head as it trains it, on standardised features; phase one has folded their scaling in.
   const weights = best
     ? { weight: values(best.tensors, 'head.weight', bestFile), bias: values(best.tensors, 'head.bias', bestFile) }
     : { weight: values(head.tensors, 'weight', headFile), bias: values(head.tensors, 'bias', headFile) };
@@ -157,7 +158,7 @@ export async function loadTrained(folder: string, identity: CheckpointIdentity):
     if (tensor.dtype !== 'float32') throw damaged(bestFile, `${name} is not float32`);
     tuned.set(name, tensor);
   }
-  return { head: foldScaling(weights, scaling), tuned };
+  return { head: best ? foldScaling(weights, scaling) : weights, tuned };
 }
 
 /** Tensors and content of a checkpoint, once it is sure that it belongs here. */

@@ -10,14 +10,20 @@ const places = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
+/** The program that the environment variable CHROME_PATH names, or one where it is usually found; undefined when there is none. */
+export function findChromium(): string | undefined {
+  const { CHROME_PATH } = process.env;
+  return (CHROME_PATH ? [CHROME_PATH] : places).find(path => existsSync(path));
+}
+
 /**
- * Starts Chromium from the environment variable CHROME_PATH or from where it is usually found.
+ * Starts Chromium.
  * @throws Error that says how to install it.
  */
 export function launchChromium(): Promise<Browser> {
-  const { CHROME_PATH } = process.env;
-  const executablePath = (CHROME_PATH ? [CHROME_PATH] : places).find(path => existsSync(path));
+  const executablePath = findChromium();
   if (executablePath === undefined) {
+    const { CHROME_PATH } = process.env;
     throw new Error(
       `There is no Chromium at ${CHROME_PATH ?? places.join(', ')}. Install it (Debian and Ubuntu: apt-get install chromium), or name it in CHROME_PATH.`,
     );

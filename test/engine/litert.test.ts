@@ -132,6 +132,56 @@ test('a crash of the runtime is an error; a fresh one takes over, and models of 
   await assert.rejects(fresh.run([image(1)]), { message: /no longer loaded/ });
 });
 
+test('a run that fails inside of the runtime is an error, and not whatever was in the memory of the outputs', async () => {
+  const quantization = (scale: number) => ({ scale: [scale], zeroPoint: [0], axis: 0 });
+  const shape = [1, 1, 1, 1];
+  // XNNPACK takes the convolution when the file is loaded, and cannot scale its sums by 1e9 when it is run.
+  const failing = writeTflite({
+    description: '',
+    tensors: [
+      { name: 'x', type: 'FLOAT32', shape },
+      { name: 'x8', type: 'INT8', shape, quantization: quantization(1) },
+      { name: 'weight', type: 'INT8', shape, data: Uint8Array.of(1), quantization: quantization(1) },
+      { name: 'bias', type: 'INT32', shape: [1], data: new Uint8Array(4), quantization: quantization(1) },
+      { name: 'y8', type: 'INT8', shape, quantization: quantization(1e-9) },
+      { name: 'y', type: 'FLOAT32', shape },
+    ],
+    operators: [
+      { op: 'QUANTIZE', version: 1, inputs: [0], outputs: [1], options: {} },
+      {
+        op: 'CONV_2D',
+        version: 3,
+        inputs: [1, 2, 3],
+        outputs: [4],
+        options: {
+          padding: 1,
+          stride_w: 1,
+          stride_h: 1,
+          fused_activation_function: 0,
+          dilation_w_factor: 1,
+          dilation_h_factor: 1,
+        },
+      },
+      { op: 'DEQUANTIZE', version: 2, inputs: [4], outputs: [5], options: {} },
+    ],
+    inputs: [0],
+    outputs: [5],
+    metadata: [],
+  });
+  const model = await loadLiteRt(failing);
+  for (let again = 0; again < 2; again++) {
+    await assert.rejects(model.run([Float32Array.of(1)]), {
+      name: 'GraftError',
+      code: 'bad-model',
+      message: /could not run the model: .*failed to prepare/,
+    });
+  }
+  model.close();
+  const whole = await loadLiteRt(file);
+  assert.equal((await whole.run([image(1)]))[0]![0], 6);
+  whole.close();
+});
+
 test('latency: the median is not above the 95th percentile', async () => {
   const model = await loadLiteRt(file);
   const { median, p95, runs } = await measureLatency(model, 20);

@@ -91,7 +91,7 @@ test('a file that disagrees with the model is named .rejected, and the error say
     assert.equal((error as GraftError).code, 'proof-failed');
     assert.match(
       (error as GraftError).message,
-      /a probability differs by 8\.0e-1 .* \(0\.0001 is allowed\), and the best class on 2 of 2 photos/,
+      /a probability differs by 8\.0e-1 .* \(0\.001 is allowed\), and the best class on 2 of 2 photos/,
     );
     return true;
   });

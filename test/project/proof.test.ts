@@ -12,9 +12,9 @@ const figures = (changes: Partial<ProofFigures>): ProofFigures => ({
   ...changes,
 });
 
-test('float files are judged by their numbers: 1e-4 and 5e-3, and a class may change where two are that close', () => {
+test('float files are judged by their numbers: 1e-3 and 5e-3, and a class may change where two are that close', () => {
   for (const [precision, bound] of [
-    ['float32', 1e-4],
+    ['float32', 1e-3],
     ['float16', 5e-3],
   ] as const) {
     const bounds = boundsOf(precision, 0.5);
@@ -40,7 +40,7 @@ test('the other two are judged by their accuracy, which may fall by the drop tha
       lose(3, 1),
       'it is right on 88.5 % of the 200 photos and the trained model on 90.0 %: 1.5 points less, and 1.0 are allowed',
     );
-    assert.match(lose(1, 0)!, /0\.5 points less, and 0\.0 are allowed/);
+    assert.match(lose(1, 0)!, /0\.5 points less, and 0\.0 are allowed \(one photo is 0\.5 points\)$/);
   }
 });
 

@@ -1,4 +1,5 @@
 // Small graphs with everything that a factor per channel may meet on its way, and channels of very different widths.
+import { makeRng } from '../../src/base/rng.ts';
 import type { GraphBuilder } from '../../src/onnx/builder.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
 import { sizeOf } from '../../src/tensor/tensor.ts';
@@ -57,8 +58,8 @@ function layersOn(graph: GraphBuilder, rng: Parameters<typeof noise>[0]): Layers
     mean: input => graph.node('ReduceMean', `${input}.mean`, [input], { axes: [2, 3], keepdims: 0 }),
     excite(name, input, channels) {
       const pooled = graph.node('GlobalAveragePool', `${name}.pooled`, [input], {});
-      const squeezed = layers.relu(layers.conv(`${name}.squeeze`, pooled, [channels, 4], { kernel: 1 }));
-      const excited = layers.conv(`${name}.excite`, squeezed, [4, channels], { kernel: 1 });
+      const squeezed = layers.relu(layers.conv(`${name}.squeeze`, pooled, [channels, 8], { kernel: 1 }));
+      const excited = layers.conv(`${name}.excite`, squeezed, [8, channels], { kernel: 1 });
       return layers.mul(name, input, graph.node('HardSigmoid', `${name}.gate`, [excited], { alpha: 1 / 6, beta: 0.5 }));
     },
     add: (name, a, b) => graph.node('Add', name, [a, b], {}),
@@ -177,7 +178,7 @@ export const smallNetworks: Readonly<Record<string, Graph>> = {
     return { end: [4, 10, 8] };
   }),
   'a constant added and a constant factor': network((n, image) => {
-    const shift = n.graph.constant('shift', noise({ normal: () => 0.7 } as never, [1, 8, 1, 1]));
+    const shift = n.graph.constant('shift', noise(makeRng(3, 'shift'), [1, 8, 1, 1], 30));
     const a = n.swish(n.conv('a', image, [3, 8]));
     const shifted = n.add('shifted', n.relu(n.conv('b', a, [8, 8])), shift);
     n.conv('end', n.mul('half', n.swish(n.conv('c', shifted, [8, 8])), n.graph.scalar('0.5', 0.5)), [8, 4]);
