@@ -12,18 +12,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { argMax } from '../src/evaluate/metrics.ts';
-import { CALIBRATION_PHOTOS, calibrationPhotos, observe } from '../src/project/calibrate.ts';
+import { calibrationPhotos, observe } from '../src/project/calibrate.ts';
 import { classifyFiles } from '../src/project/classify-files.ts';
 import { defaultWorkers } from '../src/project/defaults.ts';
 import { type LabelledFile, labelledFiles } from '../src/project/proof.ts';
-import { lowerClassifier } from '../src/project/tflite-file.ts';
+import type { ModelFile } from '../src/project/read-model.ts';
+import { LOGITS, lowerClassifier } from '../src/project/tflite-file.ts';
 import type { TrainedRun } from '../src/project/trained-run.ts';
-import { type ChannelRanges, summariseChannels } from '../src/tflite/channel-ranges.ts';
+import { summariseChannels } from '../src/tflite/channel-ranges.ts';
+import { exposeTensors } from '../src/tflite/expose.ts';
+import type { TfliteModel } from '../src/tflite/model.ts';
 import { writeTflite } from '../src/tflite/write.ts';
 import { lastStageValue } from '../src/zoo/mobilenet-v3.ts';
 import { drain } from './support/drain.ts';
 import { openFinishedRun } from './support/finished-run.ts';
-import { type Calibrated, calibrationSizes, variants } from './support/quantise-variants.ts';
+import { type Variant, variants } from './support/quantise-variants.ts';
 import { describeMachine, saveResults } from './support/save-results.ts';
 import { mean, numbers, round } from './support/statistics.ts';
 
@@ -34,42 +37,65 @@ const { values, positionals } = parseArgs({
 const [photos, weights] = positionals;
 if (!photos) throw new Error('Usage: quantise.bench.ts PHOTOS [WEIGHTS.gguf]');
 
-/** The run's network, with ranges from any of the calibrations; each photo is looked at once. */
-async function calibrateOnce(run: TrainedRun, looked: readonly LabelledFile[]): Promise<Calibrated> {
-  const seen = await drain(observe(run, looked, defaultWorkers()));
-  const places = new Map(looked.map(({ file }, place) => [file, place]));
-  const rangesOf = (count?: number, covered?: number): ReadonlyMap<string, ChannelRanges> => {
-    const used = calibrationPhotos(run, count).map(({ file }) => places.get(file)!);
-    const summarise = (all: readonly ChannelRanges[]) =>
-      summariseChannels(
-        used.map(place => all[place]!),
-        covered,
-      );
-    return new Map([...seen].map(([name, all]) => [name, summarise(all)]));
-  };
-  return { model: lowerClassifier(run), last: lastStageValue(run.card.architecture), rangesOf };
-}
-
-/** What each model says of each photo, models first. */
-async function classify(run: TrainedRun, files: readonly Uint8Array[], photos: readonly LabelledFile[]) {
+/** What the models give for each of the photos. */
+async function classify(
+  run: TrainedRun,
+  models: readonly ModelFile[],
+  photos: readonly LabelledFile[],
+): Promise<Float32Array[][]> {
   const { preprocess, camera = 'none', classes } = run.provenance;
-  const models = [
-    { runtime: 'onnx', bytes: run.onnx } as const,
-    ...files.map(bytes => ({ runtime: 'tflite', bytes }) as const),
-  ];
-  const said: Float32Array[][] = models.map(() => []);
-  const paths = photos.map(({ file }) => file);
-  for await (const outcome of classifyFiles(
-    { models, preprocess, camera, classes: classes.length },
-    paths,
-    defaultWorkers(),
-  )) {
+  const given: Float32Array[][] = models.map(() => []);
+  const setup = { models, preprocess, camera, classes: classes.length };
+  const files = photos.map(({ file }) => file);
+  for await (const outcome of classifyFiles(setup, files, defaultWorkers())) {
     if ('reason' in outcome) throw new Error(outcome.reason);
     outcome.probabilities.forEach((probabilities, model) => {
-      said[model]![outcome.index] = probabilities;
+      given[model]![outcome.index] = probabilities;
     });
   }
-  return said;
+  return given;
+}
+
+/** Without the stamp of the oldest runtime: graft makes no hybrid depthwise convolution, and does not know its release. */
+const fileOf = (model: TfliteModel): ModelFile => ({
+  runtime: 'tflite',
+  bytes: writeTflite(model, { stampRuntime: false }),
+});
+
+/**
+ * The files of all variants.
+ * @param looked every photo that one of the calibrations looks at; it is read once for all of them.
+ */
+async function buildFiles(run: TrainedRun, looked: readonly LabelledFile[]): Promise<ModelFile[]> {
+  const seen = await drain(observe(run, looked, defaultWorkers()));
+  const placeOf = new Map(looked.map(({ file }, place) => [file, place]));
+  const placesOf = ({ photos }: Variant) => calibrationPhotos(run, photos).map(({ file }) => placeOf.get(file)!);
+  const { head } = run;
+  const build = (variant: Variant, shift?: readonly number[]): TfliteModel => {
+    const places = placesOf(variant);
+    const ranges = [...seen].map(([name, photos]) => {
+      const perPhoto = places.map(place => photos[place]!);
+      const range = summariseChannels(perPhoto, variant.covered);
+      return [name, variant.correctsBiases === false ? { ...range, mean: range.mean.map(() => 0) } : range] as const;
+    });
+    const bias = { ...head.bias, data: head.bias.data.map((value, c) => value + (shift?.[c] ?? 0)) };
+    const model = lowerClassifier({ ...run, head: { ...head, bias } });
+    return variant.build(model, new Map(ranges), lastStageValue(run.card.architecture));
+  };
+  const all = Object.values(variants);
+  const corrected = all.filter(({ correctsLogits }) => correctsLogits);
+  const logitsOf = (model: TfliteModel) => fileOf(exposeTensors(model, [LOGITS]));
+  const models = [lowerClassifier(run), ...corrected.map(variant => build(variant))];
+  const [wanted, ...found] = await classify(run, models.map(logitsOf), looked);
+  return all.map(variant => {
+    const logits = found[corrected.indexOf(variant)];
+    if (!logits) return fileOf(build(variant));
+    const places = placesOf(variant);
+    const shift = Array.from(head.bias.data, (_, c) =>
+      mean(places.map(place => wanted![place]![c]! - logits[place]![c]!)),
+    );
+    return fileOf(build(variant, shift));
+  });
 }
 
 /** How much a file says the same as the trained model on some photos. */
@@ -91,14 +117,17 @@ function compare(trained: readonly Float32Array[], file: readonly Float32Array[]
 async function measureRun(run: TrainedRun) {
   const validation = labelledFiles(run.manifest, 'validation', run.data);
   const train = labelledFiles(run.manifest, 'train', run.data);
-  const wanted = [CALIBRATION_PHOTOS, ...calibrationSizes].flatMap(count => calibrationPhotos(run, count));
+  const wanted = Object.values(variants).flatMap(variant => calibrationPhotos(run, variant.photos));
   const looked = [...new Map(wanted.map(photo => [photo.file, photo])).values()];
   const others = train.filter(({ file }) => !looked.some(photo => photo.file === file));
-  const network = await calibrateOnce(run, looked);
-  // Without the stamp of the oldest runtime: graft writes no hybrid depthwise convolutions and does not know theirs.
-  const files = Object.values(variants).map(build => writeTflite(build(network), { stampRuntime: false }));
-  const said = await classify(run, files, [...validation, ...others]);
-  const [trained, ...answers] = said as [Float32Array[], ...Float32Array[][]];
+  if (others.length === 0)
+    throw new Error('The calibrations look at every training photo: give more than 300 of them.');
+  const files = await buildFiles(run, looked);
+  const trainedModel: ModelFile = { runtime: 'onnx', bytes: run.onnx };
+  const [trained, ...answers] = (await classify(run, [trainedModel, ...files], [...validation, ...others])) as [
+    Float32Array[],
+    ...Float32Array[][],
+  ];
   const count = validation.length;
   const accuracyOf = (all: readonly Float32Array[]) =>
     mean(validation.map(({ label }, i) => Number(argMax(all[i]!) === label)));
@@ -110,7 +139,7 @@ async function measureRun(run: TrainedRun) {
       accuracyDifference: accuracyOf(answers[i]!) - accuracyOf(trained),
       validation: compare(trained.slice(0, count), answers[i]!.slice(0, count)),
       train: compare(trained.slice(count), answers[i]!.slice(count)),
-      bytes: files[i]!.length,
+      bytes: files[i]!.bytes.length,
     })),
   };
 }
@@ -124,23 +153,34 @@ for (const seed of numbers(values.seeds)) {
 }
 if (!values.runs) rmSync(folder, { recursive: true });
 
+const short = (value: number) => Number(value.toPrecision(3));
 const rows = Object.keys(variants).map((file, i) => {
   const all = measured.map(({ files }) => files[i]!);
+  const parts = all.flatMap(({ validation, train }) => [validation, train]);
   return {
     file,
     accuracy_points: round(100 * mean(all.map(({ accuracyDifference }) => accuracyDifference)), 2),
     agreement_validation: round(mean(all.map(({ validation }) => validation.agreement)), 4),
     agreement_train: round(mean(all.map(({ train }) => train.agreement)), 4),
-    difference_validation: Number(mean(all.map(({ validation }) => validation.meanDifference)).toPrecision(3)),
-    difference_train: Number(mean(all.map(({ train }) => train.meanDifference)).toPrecision(3)),
-    largest_difference: Number(
-      Math.max(
-        ...all.flatMap(({ validation, train }) => [validation, train]).map(part => part.largestDifference),
-      ).toPrecision(3),
-    ),
+    difference_validation: short(mean(all.map(({ validation }) => validation.meanDifference))),
+    difference_train: short(mean(all.map(({ train }) => train.meanDifference))),
+    largest_difference: short(Math.max(...parts.map(({ largestDifference }) => largestDifference))),
     kilobytes: round(mean(all.map(({ bytes }) => bytes)) / 1000, 0),
   };
 });
 console.table(rows);
-const details = measured.map((run, i) => ({ seed: numbers(values.seeds)[i], ...run }));
+const details = measured.map(({ accuracy, photos, files }, i) => ({
+  seed: numbers(values.seeds)[i],
+  accuracy: round(accuracy, 4),
+  photos,
+  files: files.map(({ name, accuracyDifference, validation, train }) => ({
+    file: name,
+    accuracy_points: round(100 * accuracyDifference, 2),
+    agreement_validation: round(validation.agreement, 4),
+    agreement_train: round(train.agreement, 4),
+    difference_validation: short(validation.meanDifference),
+    difference_train: short(train.meanDifference),
+    largest_difference: short(Math.max(validation.largestDifference, train.largestDifference)),
+  })),
+}));
 saveResults('quantise', { machine: describeMachine(), rows, details });

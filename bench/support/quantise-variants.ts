@@ -8,61 +8,67 @@ import { halveWeights, quantiseWeights } from '../../src/tflite/shrink-weights.t
 
 type Ranges = ReadonlyMap<string, ChannelRanges>;
 
-/** A network before it is quantised. */
-export interface Calibrated {
-  /** The classifier in float32. */
-  readonly model: TfliteModel;
-  /** Name of the last value that int8 files compute in int8. */
-  readonly last: string;
-  /** Ranges from calibration with so many photos that cover such a part of them; the defaults are graft's own. */
-  rangesOf(photos?: number, covered?: number): Ranges;
+/** A way to make a file. Calibration is graft's own unless it says otherwise. */
+export interface Variant {
+  /** Photos that calibration looks at. */
+  readonly photos?: number;
+  /** Part of the photos that ranges cover. */
+  readonly covered?: number;
+  /** Whether biases are corrected by the means of what their operators read. Default: yes. */
+  readonly correctsBiases?: boolean;
+  /** Whether the head's bias is corrected by what the file does to the logits. Default: no. */
+  readonly correctsLogits?: boolean;
+  /** @param last name of the last value that is computed in int8. */
+  readonly build: (model: TfliteModel, ranges: Ranges, last: string) => TfliteModel;
 }
-
-/** Numbers of photos that calibration is tried with, beside graft's own. */
-export const calibrationSizes = [32, 64, 300] as const;
 
 /** Hybrid operators, with the versions that take a scale per channel. */
 const hybridWithDepthwise = { CONV_2D: 5, DEPTHWISE_CONV_2D: 6 };
 
-/** The ranges without the means that biases are corrected by. */
-const withoutMeans = (ranges: Ranges): Ranges =>
-  new Map([...ranges].map(([name, range]) => [name, { ...range, mean: range.mean.map(() => 0) }]));
-
-const int8 = ({ model, last }: Calibrated, ranges: Ranges, gatedWeight?: number): TfliteModel =>
-  quantiseInt8(equalise(expandHardSwish(model, ranges), gatedWeight), last);
+const int8: Variant = {
+  correctsLogits: true,
+  build: (model, ranges, last) => quantiseInt8(equalise(expandHardSwish(model, ranges)), last),
+};
+const notEqualised: Variant = {
+  correctsLogits: true,
+  build: (model, ranges, last) => quantiseInt8(expandHardSwish(model, ranges), last),
+};
+const gated = (weight: number): Variant => ({
+  correctsLogits: true,
+  build: (model, ranges, last) => quantiseInt8(equalise(expandHardSwish(model, ranges), weight), last),
+});
 
 /** The files by what they are called in the table; graft's own are those with a bare name. */
-export const variants: Readonly<Record<string, (network: Calibrated) => TfliteModel>> = {
-  float32: ({ model }) => model,
-  float16: ({ model }) => halveWeights(model),
-  'float16, weights from 64 elements on': ({ model }) => halveWeights(model, 64),
-  'float16, from 1024': ({ model }) => halveWeights(model, 1024),
-  'float16, from 8192': ({ model }) => halveWeights(model, 8192),
-  'float16, from 16384': ({ model }) => halveWeights(model, 16384),
-  dynamic: ({ model, rangesOf }) => quantiseWeights(model, rangesOf()),
-  'dynamic, biases not corrected': ({ model, rangesOf }) => quantiseWeights(model, withoutMeans(rangesOf())),
-  'dynamic, depthwise too': ({ model, rangesOf }) => quantiseWeights(model, rangesOf(), hybridWithDepthwise),
-  int8: network => int8(network, network.rangesOf()),
-  'int8, scales per channel and nothing else': ({ model, last, rangesOf }) =>
-    quantiseInt8(expandHardSwish(model, withoutMeans(rangesOf(undefined, 1))), last),
-  'int8, not equalised': ({ model, last, rangesOf }) => quantiseInt8(expandHardSwish(model, rangesOf()), last),
-  'int8, biases not corrected': network => int8(network, withoutMeans(network.rangesOf())),
-  ...Object.fromEntries(
-    [1, 0.98, 0.95].map(covered => [
-      `int8, ranges cover ${covered}`,
-      (network: Calibrated) => int8(network, network.rangesOf(undefined, covered)),
-    ]),
-  ),
-  ...Object.fromEntries(
-    [1, 2, 3, 5, 8].map(weight => [
-      `int8, gated weight ${weight}`,
-      (network: Calibrated) => int8(network, network.rangesOf(), weight),
-    ]),
-  ),
-  ...Object.fromEntries(
-    calibrationSizes.map(photos => [
-      `int8, ${photos} photos`,
-      (network: Calibrated) => int8(network, network.rangesOf(photos)),
-    ]),
-  ),
+export const variants: Readonly<Record<string, Variant>> = {
+  float32: { build: model => model },
+  float16: { build: model => halveWeights(model) },
+  'float16, weights from 64 elements on': { build: model => halveWeights(model, 64) },
+  'float16, from 1024': { build: model => halveWeights(model, 1024) },
+  'float16, from 4096': { build: model => halveWeights(model, 4096) },
+  'float16, from 16384': { build: model => halveWeights(model, 16384) },
+  dynamic: { build: (model, ranges) => quantiseWeights(model, ranges) },
+  'dynamic, biases not corrected': { correctsBiases: false, build: (model, ranges) => quantiseWeights(model, ranges) },
+  'dynamic, depthwise too': { build: (model, ranges) => quantiseWeights(model, ranges, hybridWithDepthwise) },
+  int8,
+  'int8, scales per channel and nothing else': {
+    ...notEqualised,
+    covered: 1,
+    correctsBiases: false,
+    correctsLogits: false,
+  },
+  'int8, not equalised': notEqualised,
+  'int8, nothing corrected': { ...int8, correctsBiases: false, correctsLogits: false },
+  'int8, biases not corrected': { ...int8, correctsBiases: false },
+  'int8, logits not corrected': { ...int8, correctsLogits: false },
+  'int8, ranges cover 1': { ...int8, covered: 1 },
+  'int8, ranges cover 0.98': { ...int8, covered: 0.98 },
+  'int8, ranges cover 0.95': { ...int8, covered: 0.95 },
+  'int8, gated weight 1': gated(1),
+  'int8, gated weight 2': gated(2),
+  'int8, gated weight 3': gated(3),
+  'int8, gated weight 5': gated(5),
+  'int8, gated weight 8': gated(8),
+  'int8, 32 photos': { ...int8, photos: 32 },
+  'int8, 64 photos': { ...int8, photos: 64 },
+  'int8, 300 photos': { ...int8, photos: 300 },
 };

@@ -131,10 +131,6 @@ export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEve
   );
   const labels = labelFiles(run, signature);
   const folder = options.output ?? options.run;
-  await mkdir(folder, { recursive: true }).catch(error => {
-    throw explainSystemError(error, folder);
-  });
-  await dropUnfinishedFiles(folder);
   const isInt8 = kinds.some(({ precision }) => precision === 'int8');
   const calibration = kinds.some(needsCalibration) ? yield* calibrate(run, isInt8, workers) : undefined;
   const built = kinds.map((kind): Built => {
@@ -222,6 +218,10 @@ async function writeFiles(
   built: readonly Built[],
   labels: Readonly<Record<string, string>>,
 ): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch(error => {
+    throw explainSystemError(error, folder);
+  });
+  await dropUnfinishedFiles(folder);
   for (const [i, { name, bytes }] of built.entries()) {
     const path = join(folder, name);
     // A file of an earlier export that does not pass now must not stay.

@@ -1,6 +1,6 @@
 // Element-wise ops: arithmetic with broadcasting, activations, and the squeeze-and-excitation gate.
 import type { Node } from '../onnx/graph.ts';
-import { float32 } from '../tensor/tensor.ts';
+import { float32, type Tensor } from '../tensor/tensor.ts';
 import {
   activationOf,
   broadcast,
@@ -49,7 +49,9 @@ function lowerBinary(operator: 'ADD' | 'DIV' | 'MAXIMUM' | 'MINIMUM' | 'MUL' | '
       const computed = node.inputs.find(name => !plan.constant(name))!;
       const inputs = node.inputs.map(name => {
         const constant = floatConstant(plan, name);
-        return constant ? plan.store(name, operandTensor(constant, getValue(plan, computed))!) : plan.tensor(name);
+        if (!constant) return plan.tensor(name);
+        const value = getValue(plan, computed);
+        return plan.store(name, alongRow(operandTensor(constant, value)!, value.shape));
       });
       const scale = scales.reduce((product, factor) => product * factor, 1);
       if (scale !== 1) plan.pendingScale.set(node.outputs[0]!, scale);
@@ -62,6 +64,21 @@ function lowerBinary(operator: 'ADD' | 'DIV' | 'MAXIMUM' | 'MINIMUM' | 'MUL' | '
       plan.emit(operator, inputs, output, shape, { fused_activation_function: activation });
     },
   };
+}
+
+/** Channels below which a number per channel is written out along a row. */
+const NARROW = 8;
+
+/**
+ * [channels] as [width, channels], where an image has few channels: kernels run over the longest stretch that both operands
+ * share, and over three numbers at a time they are slow (0.3 ms of 6.5 for the normalisation of 224 x 224 pixels).
+ */
+function alongRow(tensor: Tensor<'float32'>, image: readonly number[]): Tensor<'float32'> {
+  const [channels, width] = [image[3], image[2]];
+  const isPerChannel = image.length === 4 && tensor.shape.length === 1 && tensor.shape[0] === channels;
+  if (!isPerChannel || channels! < 2 || channels! >= NARROW || width === 1) return tensor;
+  const data = Float32Array.from({ length: width! * channels! }, (_, i) => tensor.data[i % channels!]!);
+  return float32([width!, channels!], data);
 }
 
 function constantOperand(node: Node<BinaryOp>, facts: Facts, value: Value): Value | undefined {

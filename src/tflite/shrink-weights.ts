@@ -9,9 +9,9 @@ import { correctBias, quantiseWeight } from './quantise-weight.ts';
 
 /**
  * Weights below this number of elements stay in float32: they weigh little, and the first layers of a network are the
- * ones whose rounding it feels. Measured in bench/quantise.bench.ts against 64, 1024 and 16384.
+ * ones whose rounding it feels. Measured in bench/quantise.bench.ts against 64, 1024, 4096 and 16384.
  */
-const MIN_HALVED = 4096;
+const MIN_HALVED = 8192;
 
 /** Operators whose weight and bias are halved. */
 const weighted = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED']);
@@ -19,7 +19,7 @@ const weighted = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED']);
 /**
  * The model with the larger weights in float16; DEQUANTIZE gives them back, once, when the file is loaded. A bias goes with
  * its weight: XNNPACK leaves an operator alone of which only one is in float16, and its weight is then widened in each run.
- * @param minHalved elements of the smallest weight that is halved. Default: 4096.
+ * @param minHalved elements of the smallest weight that is halved. Default: 8192.
  */
 export function halveWeights(model: TfliteModel, minHalved = MIN_HALVED): TfliteModel {
   const draft = startDraft(model);

@@ -73,11 +73,13 @@ test('the default makes all four, with their table and labels; float32 is what t
   assert.deepEqual(table.files, exported.files);
   assert.deepEqual(table.trained_model, { accuracy: exported.accuracy, images: 12, camera: 'none' });
   assert.equal(exported.accuracy, trained.validation.accuracy);
-  const [fastest] = exported.files.map(({ latency_ms }) => latency_ms.median).sort((a, b) => a - b);
+  // Not the dynamic one, though it may be the fastest here.
+  const steady = exported.files.filter(({ precision }) => precision !== 'dynamic');
+  const fastest = Math.min(...steady.map(({ latency_ms }) => latency_ms.median));
   const recommended = exported.files.find(({ file }) => file === exported.recommended)!;
-  assert.ok(recommended.latency_ms.median <= 1.1 * fastest!);
+  assert.ok(steady.includes(recommended) && recommended.latency_ms.median <= 1.1 * fastest);
   const [largest, ...smaller] = exported.files.map(({ bytes }) => bytes);
-  assert.ok(smaller[0]! < 0.56 * largest! && Math.max(smaller[1]!, smaller[2]!) < 0.35 * largest!);
+  assert.ok(smaller[0]! < 0.6 * largest! && Math.max(smaller[1]!, smaller[2]!) < 0.35 * largest!);
 });
 
 test('every figure of the table is what a fresh run of the file on each validation photo gives', async () => {

@@ -57,7 +57,7 @@ test('float16: the weights from 4,096 elements on with their biases, to the near
   let count = 0;
   for (const [i, operator] of operatorsOf(real).entries()) {
     if (!['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED'].includes(operator.op)) continue;
-    const isLarge = sizeOf(real.tensors[operator.inputs[1]!]!.shape) >= 4096;
+    const isLarge = sizeOf(real.tensors[operator.inputs[1]!]!.shape) >= 8192;
     for (const place of [1, 2]) {
       const wanted = real.tensors[operator.inputs[place]!]!;
       const found = constantOf(halved, work[i]!.inputs[place]!);
