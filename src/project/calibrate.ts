@@ -11,7 +11,7 @@ import { type LabelledFile, labelledFiles } from './proof.ts';
 import { type Calibration, LOGITS, lowerClassifier } from './tflite-file.ts';
 import type { TrainedRun } from './trained-run.ts';
 
-/** Photos that calibration looks at: TensorFlow's guide says 100 to 500, and ranges of 128 and 300 gave the same. */
+/** Photos that calibration looks at: TensorFlow's guide says 100 to 500; 300 gave no better files (bench/quantise.bench.ts). */
 export const CALIBRATION_PHOTOS = 128;
 
 /**

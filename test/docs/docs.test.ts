@@ -85,6 +85,15 @@ test('figures in the README are those that the benchmarks wrote down', () => {
   const [speed] = results<{ summary: Summary[] }>('throughput').summary;
   const memory = results<{ photos: number; megabytes: number }[]>('memory');
   const reached = tuned.to_peer_last_mean;
+  const file = new Map(
+    results<{ rows: ({ file: string } & Summary)[] }>('quantise').rows.map(row => [row.file, row] as const),
+  );
+  const megabytes = (name: string) => `${(file.get(name)!.kilobytes! / 1000).toFixed(1)}`;
+  const lost = (name: string) => (-file.get(name)!.accuracy_points!).toFixed(1);
+  const latency = results<{ rows: ({ file: string; beside: string } & Summary)[] }>('export-latency').rows;
+  const ratio = (name: string, beside: string) =>
+    latency.find(row => row.file === name && row.beside === beside)!.ratio_of_medians!.toFixed(2);
+  assert.equal(file.get('float16')!.agreement_validation, 1);
   for (const figure of [
     `${percent(tuned.graft_accuracy!)} validation accuracy`,
     `ends at ${percent(tuned.peer_accuracy_last!)} and has ${percent(tuned.peer_accuracy_best!)} at its best`,
@@ -95,6 +104,11 @@ test('figures in the README are those that the benchmarks wrote down', () => {
     `frozen epochs: ${head.peer_seconds!.toFixed(1)} s, ${percent(head.peer_accuracy_last!)})`,
     `at ${speed!.graft_photos_per_second!.toFixed(0)} photos/s, PyTorch at its fastest ${speed!.peer_photos_per_second!.toFixed(0)} (${speed!.ratio!.toFixed(2)}x)`,
     `the head alone takes ${memory[0]!.megabytes} MB`,
+    `a float16 file has ${megabytes('float16')} MB instead of ${megabytes('float32')} and the same best class on every photo`,
+    `${megabytes('int8')} MB and is right on ${lost('int8')} points fewer`,
+    `is right on ${lost('int8, scales per channel and nothing else')} fewer`,
+    `takes ${ratio('float32', 'by hand')} times as long`,
+    `int8 ${ratio('int8', 'float32')} times as long as float32`,
     `and ${memory[1]!.megabytes} MB for`,
   ]) {
     assert.ok(readme.includes(figure), figure);
