@@ -28,7 +28,11 @@ function describeExport(result: ExportRunResult): string {
     ),
     '',
     ...refused.map(file => `${paint('yellow', `${file.file} was not written`)}: ${file.refused}.`),
-    ...(recommended === null ? [] : [`Recommended: ${paint('bold', recommended)} (the fastest that passed).`]),
+    ...(recommended === null
+      ? []
+      : [
+          `Recommended: ${paint('bold', recommended)} (the fastest that passed, or the smallest within a tenth of its time).`,
+        ]),
     `Written to ${folder}${labels.length > 0 ? `, with ${labels.join(' and ')}` : ''}. Times are of one thread of this machine.`,
     '',
   ].join('\n');

@@ -115,7 +115,7 @@ function wrap(runtime: LiteRtRuntime, model: CompiledModel): LiteRtModel {
 }
 
 /** The array that holds each element type. */
-export const liteRtArrays = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const;
+const liteRtArrays = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const;
 
 function checkInputs(inputs: readonly LiteRtTensorInfo[], values: readonly LiteRtValues[]): void {
   if (values.length !== inputs.length) {

@@ -13,8 +13,8 @@ export interface Agreement {
 }
 
 /**
- * Compares `file` with `model`: a list of probability vectors each, photo by photo. A negative number in a vector of `file`
- * stands for a class that it says nothing of.
+ * Compares `file` with `model`: a list of probability vectors each, photo by photo. A -1 in a vector of `file` stands for a
+ * class that it says nothing of.
  */
 export function compareProbabilities(
   model: readonly ArrayLike<number>[],
@@ -28,7 +28,7 @@ export function compareProbabilities(
   model.forEach((expected, i) => {
     const got = file[i]!;
     for (let k = 0; k < expected.length; k++) {
-      if (got[k]! < 0) continue;
+      if (got[k]! === -1) continue;
       // Math.max keeps NaN, so that a file that gives NaN never passes.
       largest = Math.max(largest, Math.abs(expected[k]! - got[k]!));
     }

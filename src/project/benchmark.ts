@@ -126,7 +126,7 @@ export async function* benchmark(options: BenchmarkOptions): AsyncGenerator<Verb
     }
     const models = children.map(({ path, runtime, times, memory }, i): BenchmarkedModel => {
       const { bytes, inputs, milliseconds } = loaded[i]!;
-      const figures = { load_ms: milliseconds, latency_ms: summariseTimes(times), memory_bytes: memory };
+      const figures = { load_ms: milliseconds, latency_ms: summariseTimes(times), memory_bytes: Math.max(0, memory) };
       return { file: path, runtime, threads, bytes, inputs, ...figures };
     });
     yield { type: 'result', result: { models } };
@@ -158,6 +158,9 @@ async function findTargets(model: string): Promise<Target[]> {
       'Name a folder that graft train finished, or a model file.',
     );
   }
+  if ((await exists(model)) && !(await isFile(model))) {
+    throw new GraftError('bad-model', `${model} is neither a file nor a folder.`, 'Name a model file or a run folder.');
+  }
   const head = await readHead(model);
   if (Buffer.from(head.subarray(4, 8)).toString('latin1') === tfliteSchema.identifier) {
     const beside = join(dirname(model), runFiles.onnx);
@@ -170,6 +173,12 @@ async function findTargets(model: string): Promise<Target[]> {
   const { kind, hint } = sniffModel(head);
   throw new GraftError('bad-model', `${model} is neither a .tflite nor an .onnx model: it seems to be ${kind}.`, hint);
 }
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(

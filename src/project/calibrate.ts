@@ -12,7 +12,7 @@ import { type Calibration, LOGITS, lowerClassifier } from './tflite-file.ts';
 import type { TrainedRun } from './trained-run.ts';
 
 /** Photos that calibration looks at: TensorFlow's guide says 100 to 500; 300 gave no better files (bench/quantise.bench.ts). */
-export const CALIBRATION_PHOTOS = 128;
+const CALIBRATION_PHOTOS = 128;
 
 /**
  * Looks at training photos as the run's camera sees them.

@@ -116,13 +116,27 @@ interface Answer {
   readonly read: (outputs: readonly LiteRtValues[]) => Float32Array;
 }
 
+type Places = [boxes: number, classes: number, scores: number, count: number];
+
+/** Rows of top, left, bottom, right inside of the picture. */
+function areBoxes(values: LiteRtValues): boolean {
+  for (let row = 0; row < values.length; row += 4) {
+    const [top, left, bottom, right] = values.subarray(row, row + 4) as unknown as [number, number, number, number];
+    if (!(top >= 0 && top <= bottom && bottom <= 1 && left >= 0 && left <= right && right <= 1)) return false;
+  }
+  return true;
+}
+
 function readAnswer(model: LiteRtModel, bytes: Uint8Array, classes: number): Answer {
   const place = (name: string) => model.outputs.findIndex(output => output.name === name);
-  const [classIndexes, scores] = [place('classes'), place('scores')];
-  if (model.outputs.length === 4 && classIndexes >= 0 && scores >= 0) {
+  const [boxes, classIndexes, scores, count] = ['boxes', 'classes', 'scores', 'count'].map(place) as Places;
+  if (model.outputs.length === 4 && Math.min(boxes, classIndexes, scores, count) >= 0) {
     // A detector tells of its best classes only; -1 stands for the others.
     const read = (outputs: readonly LiteRtValues[]) => {
-      const probabilities = new Float32Array(classes).fill(-1);
+      // A detector whose boxes are none answers nothing that could be relied on.
+      const isSound = outputs[count]![0] === 1 && areBoxes(outputs[boxes]!);
+      const probabilities = new Float32Array(classes).fill(isSound ? -1 : Number.NaN);
+      if (!isSound) return probabilities;
       outputs[classIndexes]!.forEach((label, row) => {
         probabilities[label] = outputs[scores]![row]!;
       });

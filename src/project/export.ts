@@ -1,19 +1,20 @@
 // graft export: the files that can be made of a finished run, each measured by running it, and one recommended.
-import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants } from 'node:fs';
+import { access, mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { Steps, VerbEvent } from '../base/events.ts';
 import { writeJson, writeWhole } from '../base/files.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import { robotLabels } from '../tflite/robot-labels.ts';
-import { calibrate } from './calibrate.ts';
+import { calibrate, calibrationPhotos } from './calibrate.ts';
 import { startClassifiers } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
 import { buildOnnx } from './onnx-file.ts';
 import { pickName } from './pick-name.ts';
 import { boundsOf, labelledFiles, objectionTo, type ProofFigures, prove } from './proof.ts';
 import type { ModelFile } from './read-model.ts';
-import { dropUnfinishedFiles, runFiles } from './run-folder.ts';
+import { dropUnfinishedOf, runFiles } from './run-folder.ts';
 import { checkRanges } from './setting-ranges.ts';
 import {
   buildTflite,
@@ -29,7 +30,7 @@ import {
   type Signing,
   signatures,
 } from './tflite-file.ts';
-import { requireUnchanged } from './train-dataset.ts';
+import { findChanged, requireUnchanged } from './train-dataset.ts';
 import { openTrainedRun, type TrainedRun } from './trained-run.ts';
 
 /** File formats. */
@@ -90,11 +91,8 @@ export interface ExportRunResult {
   readonly labels: readonly string[];
 }
 
-/** Name of the table of all exports of a folder. */
-export const EXPORTS_FILE = 'exports.json';
-/** Name of the labels file of the robot's own program. */
-export const ROBOT_LABELS = 'robot-labels.txt';
-
+/** Most characters of a text for the metadata. */
+const MAX_TEXT = 10_000;
 const DEFAULT_MAX_DROP = 1;
 /** Times that differ by less than this part are the same: the machine's noise. */
 const SAME_TIME = 0.1;
@@ -121,7 +119,20 @@ export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEve
       'Leave out --precision, --signature, --input and what is for the metadata, or use --format tflite.',
     );
   }
+  if (options.maxDrop !== undefined && wanted?.every(name => name === 'float32' || name === 'float16')) {
+    throw new GraftError(
+      'usage',
+      'A float32 or float16 file may lose nothing, so that there is nothing for --max-drop to allow.',
+      'Leave out --max-drop, or ask for dynamic or int8.',
+    );
+  }
+  for (const [name, text] of Object.entries({ author, license, description, modelVersion })) {
+    if (text === undefined || text.length <= MAX_TEXT) continue;
+    throw new GraftError('usage', `The ${name} has ${text.length} characters.`, `Use at most ${MAX_TEXT}.`);
+  }
   const workers = options.workers ?? defaultWorkers();
+  const folder = options.output ?? options.run;
+  await requireWritable(folder);
   const maxDrop = (options.maxDrop ?? DEFAULT_MAX_DROP) / 100;
   const run = yield* openTrainedRun(options.run, options.data);
   const validation = run.manifest.photos.filter(photo => photo.split === 'validation');
@@ -130,7 +141,7 @@ export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEve
     (precision): FileKind => ({ precision, signature, input: format === 'onnx' ? 'uint8' : input }),
   );
   const labels = labelFiles(run, signature);
-  const folder = options.output ?? options.run;
+  if (kinds.some(needsCalibration)) yield* warnOfChanges(run, workers);
   const isInt8 = kinds.some(({ precision }) => precision === 'int8');
   const calibration = kinds.some(needsCalibration) ? yield* calibrate(run, isInt8, workers) : undefined;
   const built = kinds.map((kind): Built => {
@@ -154,6 +165,31 @@ export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEve
 interface Built extends ModelFile {
   readonly kind: FileKind;
   readonly name: string;
+}
+
+/** Calibration looks at the training photos as they are now: says so where they are not what they were. */
+async function* warnOfChanges(run: TrainedRun, workers: number): Steps<void> {
+  const used = new Set(calibrationPhotos(run).map(({ file }) => file));
+  const photos = run.manifest.photos.filter(photo => used.has(resolve(run.data, photo.path)));
+  const changed = yield* findChanged(photos, { data: run.data, workers });
+  if (changed.length === 0) return;
+  const message =
+    `${changed.length} of the ${photos.length} training photos for calibration are not what they were when the run was started ` +
+    `(${changed[0]}): dynamic and int8 files will not be the same as before.`;
+  yield { type: 'warning', message };
+}
+
+/** Throws `no-access` when nothing can be written into the folder, or into the one that it would be made in. */
+async function requireWritable(folder: string): Promise<void> {
+  for (let place = resolve(folder); ; place = dirname(place)) {
+    try {
+      return await access(place, constants.W_OK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || place === dirname(place)) {
+        throw explainSystemError(error, place);
+      }
+    }
+  }
 }
 
 function maxDropHint(refused: readonly ExportedFile[]): string {
@@ -210,26 +246,33 @@ function recommend(files: readonly ExportedFile[]): string | null {
 function labelFiles({ provenance }: TrainedRun, signature: Signature): Record<string, string> {
   const { classes } = provenance;
   const plain = { [runFiles.labels]: labelsText(classes) };
-  return signature === 'detector' ? { ...plain, [ROBOT_LABELS]: robotLabels(classes) } : plain;
+  return signature === 'detector' ? { ...plain, [runFiles.robotLabels]: robotLabels(classes) } : plain;
 }
 
 async function writeFiles(
-  { folder, files, ...figures }: ExportRunResult,
+  { run, folder, files, ...figures }: ExportRunResult,
   built: readonly Built[],
   labels: Readonly<Record<string, string>>,
 ): Promise<void> {
   await mkdir(folder, { recursive: true }).catch(error => {
     throw explainSystemError(error, folder);
   });
-  await dropUnfinishedFiles(folder);
+  await dropUnfinishedOf(
+    folder,
+    built.map(({ name }) => name),
+  );
   for (const [i, { name, bytes }] of built.entries()) {
     const path = join(folder, name);
-    // A file of an earlier export that does not pass now must not stay.
     if (files[i]!.refused === null) await writeWhole(path, bytes);
-    else await rm(path, { force: true });
+    // A file of an earlier export that does not pass now must not stay; what training has proven does.
+    else if (resolve(folder) !== resolve(run) || (name !== runFiles.tflite && name !== runFiles.onnx)) {
+      await rm(path, { force: true }).catch(error => {
+        throw explainSystemError(error, path);
+      });
+    }
   }
   for (const [name, text] of Object.entries(labels)) await writeWhole(join(folder, name), text);
-  const table = join(folder, EXPORTS_FILE);
+  const table = join(folder, runFiles.exports);
   const earlier = (await readTable(table)).filter(entry => !files.some(({ file }) => file === entry.file));
   const { accuracy, images, camera } = figures;
   await writeJson(table, { trained_model: { accuracy, images, camera }, files: [...earlier, ...files] });

@@ -148,9 +148,11 @@ export function inspectModel(file: string, bytes: Uint8Array, model: TfliteModel
     labels: findLabels(metadata, attached) ?? provenance?.classes ?? null,
     provenance,
     problems,
-    operator_table: graphs.flatMap((graph, subgraph) =>
-      graph.operators.map((operator, index) => describeOperator(operator, graph, subgraph, index)),
-    ),
+    operator_table: graphs.flatMap((graph, subgraph) => {
+      // One text per tensor, however often operators name it: a hostile file names one a million times.
+      const texts = graph.tensors.map(({ type, shape }) => `${type.toLowerCase()} [${shape.join(', ')}]`);
+      return graph.operators.map((operator, index) => describeOperator(operator, graph, subgraph, index, texts));
+    }),
   };
 }
 
@@ -176,11 +178,9 @@ function describeOperator(
   graph: Subgraph,
   subgraph: number,
   index: number,
+  texts: readonly string[],
 ): InspectedOperator {
-  const place = (tensor: number) => {
-    const found = graph.tensors[tensor];
-    return found ? `${found.type.toLowerCase()} [${found.shape.join(', ')}]` : null;
-  };
+  const place = (tensor: number) => texts[tensor] ?? null;
   return {
     subgraph,
     index,
@@ -217,10 +217,18 @@ function describeOptions(operator: TfliteOperator): Record<string, unknown> {
 const nameIn = (names: Readonly<Record<string, number>>, value: unknown): unknown =>
   Object.keys(names).find(name => names[name] === value) ?? value;
 
+/** Most bytes of a file of labels that are taken apart; ImageNet's has 22,000. */
+const MAX_LABELS_BYTES = 2 ** 20;
+
 function findLabels(metadata: ModelMetadata | null, attached: ReadonlyMap<string, Uint8Array>): string[] | null {
   for (const { labels, valueLabels } of metadata?.outputs ?? []) {
     const data = attached.get(labels ?? valueLabels ?? '');
-    if (data) return new TextDecoder().decode(data).replace(/\n$/, '').split('\n');
+    if (data && data.length <= MAX_LABELS_BYTES) {
+      return new TextDecoder()
+        .decode(data)
+        .replace(/\r?\n$/, '')
+        .split(/\r?\n/);
+    }
   }
   return null;
 }

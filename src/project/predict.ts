@@ -53,7 +53,11 @@ export async function* predict(options: PredictOptions): AsyncGenerator<VerbEven
   const camera = pickName('camera', options.camera ?? 'none', cameraChoices);
   const model = await readModel(options.model);
   const files = await expandFolders(options.files);
-  const { classes, preprocess } = model.provenance;
+  const { classes, preprocess, camera: trainedFor = 'none' } = model.provenance;
+  if (trainedFor !== camera && trainedFor !== 'none') {
+    const message = `The model was trained for the camera ${trainedFor}: --camera ${trainedFor} shows it the photos as that sees them.`;
+    yield { type: 'note', message };
+  }
   const outcomes: (Prediction | Unread)[] = [];
   let done = 0;
   for await (const outcome of classifyFiles(

@@ -113,7 +113,8 @@ export async function* prove(
 /** Why a file is not safe to use; undefined when it is. `accuracy` is the trained model's. */
 export function objectionTo(figures: ProofFigures, bounds: Bounds, accuracy: number): string | undefined {
   const { difference, drop } = bounds;
-  if (Number.isNaN(figures.max_difference)) return 'it gives numbers that are none (NaN)';
+  if (Number.isNaN(figures.max_difference))
+    return 'it gives numbers that are none (NaN), or boxes that lie outside of the picture';
   if (difference !== undefined && figures.max_difference > difference) {
     return (
       `a probability differs by ${figures.max_difference.toExponential(1)} from the trained model's (${difference} is ` +

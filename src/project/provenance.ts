@@ -27,7 +27,7 @@ export interface Provenance {
 export function parseProvenance(text: string, file: string): Provenance {
   let value: Partial<Provenance>;
   try {
-    value = JSON.parse(text) as Partial<Provenance>;
+    value = (JSON.parse(text) ?? {}) as Partial<Provenance>;
   } catch {
     value = {};
   }

@@ -27,6 +27,13 @@ export async function readTfliteFile(path: string): Promise<TfliteFile> {
   const found = await stat(path).catch(error => {
     throw explainSystemError(error, path);
   });
+  if (!found.isDirectory() && !found.isFile()) {
+    throw new GraftError(
+      'bad-model',
+      `${path} is neither a file nor a folder.`,
+      'Name a .tflite file or a run folder.',
+    );
+  }
   const file = found.isDirectory() ? join(path, runFiles.tflite) : path;
   const bytes = await readBytes(file, found.isDirectory() ? path : undefined);
   const identifier = Buffer.from(bytes.subarray(4, 8)).toString('latin1');

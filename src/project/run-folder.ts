@@ -24,7 +24,14 @@ export const runFiles = {
   args: 'args.json',
   weights: 'weights',
   tensorboard: 'tensorboard',
+  /** What graft export made, measured. */
+  exports: 'exports.json',
+  /** Labels as the robot's own program wants them. */
+  robotLabels: 'robot-labels.txt',
 } as const;
+
+/** The files that graft export makes, model.tflite among them. */
+const exportedName = /^(model|detector)(-(float16|dynamic|int8))?(-uint8)?\.tflite$/;
 
 /**
  * Makes the folder of a new run and returns its path.
@@ -65,8 +72,9 @@ export async function makeRunFolder(options: RunFolderOptions, base: string): Pr
  * finished run, args.json one that can go on.
  */
 export async function clearRunFolder(folder: string): Promise<void> {
-  const { metrics, args, tflite, weights, tensorboard } = runFiles;
-  for (const name of [metrics, args, tflite, weights, tensorboard]) {
+  const { metrics, args, weights, tensorboard, exports, robotLabels } = runFiles;
+  const exported = (await readdir(folder)).filter(name => exportedName.test(name));
+  for (const name of [metrics, args, weights, tensorboard, exports, robotLabels, ...exported]) {
     await rm(join(folder, name), { recursive: true, force: true });
   }
 }
@@ -75,6 +83,13 @@ export async function clearRunFolder(folder: string): Promise<void> {
 export async function dropUnfinishedFiles(folder: string): Promise<void> {
   for (const name of await readdir(folder, { recursive: true })) {
     if (isUnfinished(name)) await rm(join(folder, name), { force: true });
+  }
+}
+
+/** Takes away what processes that were killed had begun to write into `folder` under these names. */
+export async function dropUnfinishedOf(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (isUnfinished(name) && names.some(whole => name.startsWith(`${whole}.part-`))) await rm(join(folder, name));
   }
 }
 

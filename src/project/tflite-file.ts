@@ -100,7 +100,7 @@ export function buildTflite(
   const model = givesUint8(kind) ? giveUint8(fed) : fed;
   const bytes = writeTflite({
     ...model,
-    description: `${card.title}: ${provenance.classes.join(', ')}`.slice(0, 1000),
+    description: `${card.title}: ${listClasses(provenance.classes)}`,
     metadata: [
       { name: METADATA_ENTRY, data: encodeMetadata(describe(network, kind, signing)) },
       { name: PROVENANCE_KEY, data: new TextEncoder().encode(JSON.stringify(provenance)) },
@@ -143,8 +143,9 @@ function lower(
 
 function describe({ card, provenance }: TrainedNetwork, kind: FileKind, signing: Signing): ModelMetadata {
   const { classes, graft, validation } = provenance;
+  const seen = provenance.camera ? `, as the camera ${provenance.camera} sees them` : '';
   const accuracy = validation
-    ? ` It names ${(100 * validation.accuracy).toFixed(1)} % of ${validation.images} validation photos rightly.`
+    ? ` The trained model names ${(100 * validation.accuracy).toFixed(1)} % of ${validation.images} validation photos rightly${seen}.`
     : '';
   const image: TensorMetadata = {
     name: 'image',
@@ -154,13 +155,26 @@ function describe({ card, provenance }: TrainedNetwork, kind: FileKind, signing:
   };
   return {
     name: `${card.title} for ${classes.length} classes`,
-    description: signing.description ?? `Tells ${classes.join(', ')} apart.${accuracy}`,
+    description: signing.description ?? `Tells ${listClasses(classes)} apart.${accuracy}`,
     version: signing.modelVersion ?? `graft ${graft}`,
     author: signing.author ?? '',
     license: signing.license ?? licenceOf(card, provenance.weights),
     inputs: [image],
     ...(kind.signature === 'classifier' ? classifierOutputs : detectorOutputMetadata),
   };
+}
+
+/** Most characters of class names in a sentence. */
+const MAX_LISTED = 1000;
+
+/** The names with commas; of many, the first ones and how many more there are. */
+function listClasses(classes: readonly string[]): string {
+  const fits = (count: number) => classes.slice(0, count).join(', ').length <= MAX_LISTED;
+  let count = classes.length;
+  while (count > 0 && !fits(count)) count = Math.floor(count / 2);
+  const listed = classes.slice(0, count);
+  const more = classes.length - count;
+  return more === 0 ? classes.join(', ') : `${listed.join(', ')} and ${more} more`;
 }
 
 /** The licence of the weights that training started from; of a file that the user brought it is not known. */

@@ -85,16 +85,28 @@ export async function* dropUnreadable(
   return { ...manifest, photos: kept, excluded: [...manifest.excluded, ...left] };
 }
 
+/** Where photos are, and how many threads look at them. */
+type Place = Pick<TrainSettings, 'data' | 'workers'>;
+
 /**
  * Makes sure that photos of a run, all but the test photos of `manifest`, are those that it was started with: caches,
  * checkpoints and proofs are made of them.
  * @throws GraftError `bad-photo` that names photos that have changed or gone.
  */
-export async function* requireUnchanged(
-  manifest: Manifest,
-  { data, workers }: Pick<TrainSettings, 'data' | 'workers'>,
-): Steps<void> {
+export async function* requireUnchanged(manifest: Manifest, place: Place): Steps<void> {
   const photos = manifest.photos.filter(photo => photo.split !== 'test');
+  const lost = yield* findChanged(photos, place);
+  if (lost.length === 0) return;
+  const more = lost.length > 3 ? `; and ${lost.length - 3} more` : '';
+  throw new GraftError(
+    'bad-photo',
+    `Photos in ${place.data} are not what they were when the run was started: ${lost.slice(0, 3).join('; ')}${more}.`,
+    'Put them back as they were (graft export: or name their new place by --data), or train anew without --resume.',
+  );
+}
+
+/** Which of the photos are not what they were: a sentence without an end for each. */
+export async function* findChanged(photos: readonly ManifestPhoto[], { data, workers }: Place): Steps<string[]> {
   const look = async ({ path, sha256 }: ManifestPhoto): Promise<string | undefined> => {
     try {
       const bytes = await readPhoto(resolve(data, path));
@@ -106,14 +118,7 @@ export async function* requireUnchanged(
     }
   };
   const found = yield* mapBounded(photos, readers(workers), look, { stage: 'photos', unit: 'photos' });
-  const lost = found.filter(reason => reason !== undefined);
-  if (lost.length === 0) return;
-  const more = lost.length > 3 ? `; and ${lost.length - 3} more` : '';
-  throw new GraftError(
-    'bad-photo',
-    `Photos in ${data} are not what they were when the run was started: ${lost.slice(0, 3).join('; ')}${more}.`,
-    'Put them back as they were (graft export: or name their new place by --data), or train anew without --resume.',
-  );
+  return found.filter(reason => reason !== undefined);
 }
 
 /** How many photos are for validation. */

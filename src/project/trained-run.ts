@@ -47,7 +47,7 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
     throw new GraftError('bad-run', `${folder} is no run folder.`, 'Name the folder that graft train made.');
   }
   const { weights: file, photos } = await readArgs(folder);
-  const validation = await readValidation(folder);
+  const { validation, isTuned } = await readMetrics(folder);
   const card = { ...findCard(provenance.backbone), preprocess: provenance.preprocess };
   const manifest = await loadManifest(join(folder, runFiles.manifest));
   if (hashDataset(manifest) !== provenance.dataset) {
@@ -66,7 +66,7 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
     );
   }
   const identity = { dataset: provenance.dataset, weights: provenance.weights, classes: provenance.classes };
-  const { head, tuned } = await loadTrained(join(folder, runFiles.weights), identity);
+  const { head, tuned } = await loadTrained(join(folder, runFiles.weights), identity, isTuned);
   const classes = provenance.classes.length;
   return {
     folder,
@@ -83,15 +83,19 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
   };
 }
 
-/** What training measured, as metrics.json has it; undefined where an older version wrote it. */
-async function readValidation(folder: string): Promise<Provenance['validation']> {
+/** What metrics.json says: whether there was fine-tuning, and what was measured (undefined where an older version wrote it). */
+async function readMetrics(folder: string): Promise<{ isTuned: boolean; validation: Provenance['validation'] }> {
   const metrics = (await readJson(join(folder, runFiles.metrics))) as {
+    readonly fine_tuning?: unknown;
     readonly chosen_on?: { readonly accuracy?: unknown };
     readonly validation?: { readonly images?: unknown };
   } | null;
   const accuracy = metrics?.chosen_on?.accuracy;
   const images = metrics?.validation?.images;
-  return typeof accuracy === 'number' && typeof images === 'number' ? { accuracy, images } : undefined;
+  return {
+    isTuned: Boolean(metrics?.fine_tuning),
+    validation: typeof accuracy === 'number' && typeof images === 'number' ? { accuracy, images } : undefined,
+  };
 }
 
 /** What args.json says of the run's files. */

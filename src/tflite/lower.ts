@@ -6,7 +6,7 @@ import type { TfliteModel } from './model.ts';
 import { type Facts, isRefusal, type Lowering, startPlan, type Value } from './plan.ts';
 
 /** Key of the one signature. */
-export const SIGNATURE_KEY = 'serving_default';
+const SIGNATURE_KEY = 'serving_default';
 
 /** Ops whose operators take a constant as first input, and those whose operators take whole numbers. */
 const takesConstant: ReadonlySet<string> = new Set(['Add', 'Concat', 'Div', 'Max', 'Min', 'Mul', 'Sub']);

@@ -46,7 +46,7 @@ export function activationQuantization(low: number, high: number, finest = 0): Q
 /**
  * The model in int8: from its first convolution to the tensor `last`, with the means over positions of the values between
  * them. What is before and behind stays in float32, so that the input keeps all of its levels and the head all of its
- * digits; both are a few thousand operations.
+ * digits; both cost little.
  * @param ranged in float32, without HARD_SWISH, with the ranges of every value of the int8 part.
  * @param last name of the last value of the int8 part.
  */

@@ -5,7 +5,7 @@ import type { KnownOperator, TfliteModel, TfliteTensor } from './model.ts';
 import type { OperatorName } from './schema.ts';
 
 /** Which output channel an element of a weight belongs to. */
-export interface ChannelLayout {
+interface ChannelLayout {
   /** Axis of the output channels. */
   readonly axis: number;
   readonly channels: number;
@@ -13,7 +13,7 @@ export interface ChannelLayout {
 }
 
 /** [out, kh, kw, in] and [out, in] have the output channels first, depthwise [1, kh, kw, channels] last. */
-export function channelLayout(shape: readonly number[], op: OperatorName): ChannelLayout {
+function channelLayout(shape: readonly number[], op: OperatorName): ChannelLayout {
   const axis = op === 'DEPTHWISE_CONV_2D' ? 3 : 0;
   const channels = shape[axis]!;
   const inner = sizeOf(shape.slice(1));

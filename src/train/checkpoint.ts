@@ -127,14 +127,20 @@ export interface TrainedTensors {
 /**
  * Reads the head and the parameters of the best epoch.
  * @param identity the part of the checkpoints' identity that has to be the same.
+ * @param isTuned whether there was fine-tuning.
  * @throws GraftError `bad-checkpoint` when a file is damaged, missing or belongs to something else.
  */
-export async function loadTrained(folder: string, identity: CheckpointIdentity): Promise<TrainedTensors> {
+export async function loadTrained(
+  folder: string,
+  identity: CheckpointIdentity,
+  isTuned: boolean,
+): Promise<TrainedTensors> {
   const headFile = join(folder, checkpointFiles.head);
   const head = await readCheckpoint<unknown>(headFile, identity, Object.keys(identity));
   if (!head) throw damaged(headFile, 'it is missing');
   const bestFile = join(folder, checkpointFiles.best);
-  const best = await readCheckpoint<unknown>(bestFile, identity, Object.keys(identity));
+  const best = isTuned ? await readCheckpoint<unknown>(bestFile, identity, Object.keys(identity)) : undefined;
+  if (isTuned && !best) throw damaged(bestFile, 'it is missing');
   const values = (tensors: ReadonlyMap<string, Tensor>, name: string, file: string) => {
     const tensor = tensors.get(name);
     if (tensor?.dtype !== 'float32') throw damaged(file, `it has no tensor ${name}`);

@@ -9,7 +9,7 @@ import { addMobileNetV3, stageStrides } from './mobilenet-v3.ts';
 import type { Parameters } from './parameters.ts';
 
 /** Rows of every output but `count`: the best class and the second, since programs squeeze away a list of one. */
-export const DETECTION_ROWS = 2;
+const DETECTION_ROWS = 2;
 
 /** Outputs in the order that programs for detectors read, with the names that metadata of detectors gives them. */
 export const detectorOutputs = [

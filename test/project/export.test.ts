@@ -16,11 +16,19 @@ import {
   finish,
   type TrainResult,
 } from '../../src/index.ts';
+import { classifyFiles } from '../../src/project/classify-files.ts';
 import { inspectModel } from '../../src/project/inspect.ts';
 import type { Provenance } from '../../src/project/provenance.ts';
+import { clearRunFolder } from '../../src/project/run-folder.ts';
 import { signedPixels } from '../../src/project/signed-pixels.ts';
+import { fileName, inputTypes, precisions, signatures } from '../../src/project/tflite-file.ts';
+import { readSafetensors, writeSafetensors } from '../../src/tensor/safetensors.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
 import { readAttachedFiles } from '../../src/tflite/associated-files.ts';
+import { startDraft } from '../../src/tflite/draft.ts';
+import type { KnownOperator } from '../../src/tflite/model.ts';
 import { readTflite } from '../../src/tflite/read.ts';
+import { writeTflite } from '../../src/tflite/write.ts';
 import { drawSmallDataset, graft } from '../support/graft.ts';
 import { largestDifference } from '../support/reference.ts';
 
@@ -136,7 +144,7 @@ test('a file says where it comes from, how well it does, what it wants and what 
     const percent = (100 * trained.chosen_on.accuracy).toFixed(1);
     assert.equal(
       metadata?.description,
-      `Tells healthy, unhealthy apart. It names ${percent} % of 12 validation photos rightly.`,
+      `Tells healthy, unhealthy apart. The trained model names ${percent} % of 12 validation photos rightly.`,
     );
     assert.deepEqual([metadata?.inputs[0]?.mean, metadata?.inputs[0]?.std], [[127.5], [127.5]]);
     assert.match(metadata!.license!, /BSD-3-Clause|Apache/);
@@ -270,5 +278,82 @@ test('options that do not go together, or are none, are a wrong command line', a
     { author: 'Me' },
   ] as const) {
     await refuses({ format: 'onnx', ...more }, 'usage', /ONNX file is written in float32.*\n.*--format tflite/);
+  }
+});
+
+test('a refusal in the run folder leaves what training has proven', async () => {
+  const folder = at('damaged');
+  cpSync(trained.run, folder, { recursive: true });
+  const file = join(folder, 'weights', 'best.safetensors');
+  const { tensors, metadata } = readSafetensors(readFileSync(file), file);
+  const weight = tensors.get('head.weight') as Tensor<'float32'>;
+  const turned = new Map(tensors).set('head.weight', { ...weight, data: weight.data.map(value => -value) });
+  writeFileSync(file, writeSafetensors(turned, metadata));
+  const refused = async (code: string) => {
+    for (const format of ['tflite', 'onnx'] as const) {
+      await assert.rejects(finish(exportRun({ run: folder, format })), { code });
+    }
+    for (const name of ['model.tflite', 'model.onnx']) {
+      assert.ok(readFileSync(join(folder, name)).equals(readFileSync(join(trained.run, name))), name);
+    }
+  };
+  await refused('proof-failed');
+  rmSync(file);
+  await refused('bad-checkpoint');
+});
+
+test('settings that have nothing to act on, and texts without end, are refused', async () => {
+  await refuses({ precision: ['float32', 'float16'], maxDrop: 3 }, 'usage', /may lose nothing/);
+  await refuses({ description: 'x'.repeat(10_001) }, 'usage', /description has 10001 characters/);
+});
+
+test('training anew takes the files of an earlier export away, and nobody else’s', async () => {
+  const folder = at('anew');
+  mkdirSync(folder);
+  const kinds = precisions.flatMap(precision =>
+    signatures.flatMap(signature => inputTypes.map(input => fileName({ precision, signature, input }))),
+  );
+  const own = ['notes.txt', 'model-mine.tflite', 'detector-float64.tflite'];
+  for (const name of [...kinds, ...own, 'exports.json', 'robot-labels.txt']) writeFileSync(join(folder, name), '');
+  await clearRunFolder(folder);
+  assert.deepEqual(readdirSync(folder).sort(), own.sort());
+});
+
+test('only what a killed export left of its own files is swept up', async () => {
+  const output = at('swept');
+  mkdirSync(join(output, 'deep'), { recursive: true });
+  const others = ['film.part-1-2', join('deep', 'model.tflite.part-1-2')];
+  for (const name of [...others, 'model.tflite.part-1-2']) writeFileSync(join(output, name), '');
+  await finish(exportRun({ run: trained.run, output, precision: ['float32'] }));
+  assert.equal(existsSync(join(output, 'model.tflite.part-1-2')), false);
+  for (const name of others) assert.ok(existsSync(join(output, name)), name);
+});
+
+test('a detector whose boxes are none does not pass', async () => {
+  const { files } = await finish(exportRun({ run: trained.run, signature: 'detector', precision: ['float32'] }));
+  const bytes = readFileSync(join(trained.run, files[0]!.file));
+  const model = readTflite(bytes);
+  const draft = startDraft(model);
+  draft.operators.push(...(model.operators as KnownOperator[]));
+  const [boxes, ...rest] = model.outputs as [number, ...number[]];
+  const { name, shape } = model.tensors[boxes]!;
+  draft.tensors[boxes] = { ...model.tensors[boxes]!, name: 'boxes.inside' };
+  const outside = draft.addTensor({ name, type: 'FLOAT32', shape });
+  draft.emit('ADD', [boxes, draft.addFloats('two', [1], [2])], outside, { fused_activation_function: 0 });
+  const moved = draft.finish({ outputs: [outside, ...rest] });
+  const { preprocess, classes } = readJson('runs', 'train', 'args.json').model as Provenance;
+  const photo = at('leaves', 'healthy', 'leaf-0001.jpg');
+  for (const [file, isSound] of [
+    [bytes, true],
+    [writeTflite(moved), false],
+  ] as const) {
+    const setup = { models: [{ runtime: 'tflite', bytes: file }], preprocess, classes: classes.length } as const;
+    for await (const outcome of classifyFiles(setup, [photo], 1)) {
+      assert.ok('probabilities' in outcome);
+      assert.equal(
+        outcome.probabilities[0]!.every(value => !Number.isNaN(value)),
+        isSound,
+      );
+    }
   }
 });

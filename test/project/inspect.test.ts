@@ -1,11 +1,15 @@
 // graft inspect on graft's own files and other programs': figures against counts by hand, and LiteRT's word for the rest.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadLiteRt } from '../../src/engine/litert.ts';
-import { finish, inspect } from '../../src/index.ts';
+import { benchmark, finish, inspect } from '../../src/index.ts';
 import { inspectModel } from '../../src/project/inspect.ts';
+import { PROVENANCE_KEY } from '../../src/project/provenance.ts';
+import { attachFiles } from '../../src/tflite/associated-files.ts';
+import { encodeMetadata, METADATA_ENTRY } from '../../src/tflite/metadata.ts';
 import type { TfliteModel, TfliteTensor } from '../../src/tflite/model.ts';
 import { readTflite } from '../../src/tflite/read.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
@@ -284,4 +288,43 @@ test("Google's MobileNetV2 in int8: its published figures", () => {
   assert.equal(result.oldest_runtime, result.min_runtime_version);
   assert.equal(result.labels?.length, 1001);
   assert.deepEqual(result.inputs[0]?.quantization?.zero_point, [127]);
+});
+
+test('a description that is null, and labels without end, are problems and not defects', async t => {
+  const folder = await temporaryFolder(t);
+  const model = readTflite(graftFile());
+  const file = join(folder, 'null.tflite');
+  const nothing = { name: PROVENANCE_KEY, data: new TextEncoder().encode('null') };
+  writeFileSync(file, writeTflite({ ...model, metadata: [nothing] }));
+  const { problems, provenance } = await finish(inspect({ model: file }));
+  assert.equal(provenance, null);
+  assert.match(problems.join('\n'), /description that this version of graft cannot read/);
+
+  const output = { name: 'probability', description: '', labels: 'labels.txt' };
+  const metadata = encodeMetadata({
+    name: '',
+    description: '',
+    version: '',
+    author: '',
+    license: '',
+    inputs: [{ name: 'image', description: '' }],
+    outputs: [output],
+  });
+  const described = writeTflite({ ...model, metadata: [{ name: METADATA_ENTRY, data: metadata }] });
+  const withLabels = (text: string) => {
+    const path = join(folder, 'labels.tflite');
+    writeFileSync(path, attachFiles(described, [{ name: 'labels.txt', data: new TextEncoder().encode(text) }]));
+    return finish(inspect({ model: path }));
+  };
+  assert.deepEqual((await withLabels('a\r\nb\r\n')).labels, ['a', 'b']);
+  assert.equal((await withLabels('\n'.repeat(2 ** 20 + 1))).labels, null);
+});
+
+test('a pipe is refused at once', async t => {
+  if (process.platform === 'win32') return;
+  const folder = await temporaryFolder(t);
+  const pipe = join(folder, 'pipe.tflite');
+  spawnSync('mkfifo', [pipe]);
+  await assert.rejects(finish(inspect({ model: pipe })), { code: 'bad-model' });
+  await assert.rejects(finish(benchmark({ model: pipe })), { code: 'bad-model' });
 });
