@@ -17,7 +17,8 @@ export const runPredict: CommandCode = async (values, json) => {
     process.stdout.write(`${formatTable([photo, 'class', 'probability'], rows)}\n`);
   }
   for (const { file, error } of result.unread) {
-    process.stderr.write(`${paintError('red', 'graft:')} ${printable(file)}: ${printable(error)}\n`);
+    const said = error.startsWith(file) ? error : `${file}: ${error}`;
+    process.stderr.write(`${paintError('red', 'graft:')} ${printable(said)}\n`);
   }
   return result.unread.length > 0 ? 1 : 0;
 };
