@@ -9,19 +9,24 @@ export interface Latency {
   readonly runs: number;
 }
 
+/** Milliseconds of each of `runs` runs, after `warmUp` that do not count. `run` runs the model once. */
+export async function collectTimes(run: () => Promise<unknown>, runs: number, warmUp: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = -warmUp; i < runs; i++) {
+    const start = performance.now();
+    await run();
+    if (i >= 0) times.push(performance.now() - start);
+  }
+  return times;
+}
+
 /**
  * Times single runs, after a few to warm up.
  * @param run runs the model once.
  * @param runs how many are timed; default 20.
  */
 export async function timeRuns(run: () => Promise<unknown>, runs = 20): Promise<Latency> {
-  const times: number[] = [];
-  for (let i = -3; i < runs; i++) {
-    const start = performance.now();
-    await run();
-    if (i >= 0) times.push(performance.now() - start);
-  }
-  return summariseTimes(times);
+  return summariseTimes(await collectTimes(run, runs, 3));
 }
 
 /** Sums up the times of single runs, in milliseconds; there is one at least. */

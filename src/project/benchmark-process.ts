@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { GraftError } from '../base/errors.ts';
-import { isNoisy, makeNoise } from '../engine/latency.ts';
+import { collectTimes, isNoisy, makeNoise } from '../engine/latency.ts';
 import { loadLiteRt } from '../engine/litert.ts';
 import { startLiteRt } from '../engine/litert-runtime.ts';
 import { loadRuntime, openSession } from '../engine/session.ts';
@@ -45,14 +45,7 @@ async function answer(question: BenchmarkQuestion): Promise<BenchmarkAnswer> {
   }
   if ('memory' in question) return { memory: await measureMemory() };
   // The first run of a turn finds its memory out of the processor's caches, which another model has used.
-  await runner.run();
-  const times: number[] = [];
-  for (let i = 0; i < question.runs; i++) {
-    const start = performance.now();
-    await runner.run();
-    times.push(performance.now() - start);
-  }
-  return { times };
+  return { times: await collectTimes(() => runner.run(), question.runs, 1) };
 }
 
 /**

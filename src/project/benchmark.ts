@@ -158,7 +158,7 @@ async function findTargets(model: string): Promise<Target[]> {
       'Name a folder that graft train finished, or a model file.',
     );
   }
-  if ((await exists(model)) && !(await isFile(model))) {
+  if (!found.isFile()) {
     throw new GraftError('bad-model', `${model} is neither a file nor a folder.`, 'Name a model file or a run folder.');
   }
   const head = await readHead(model);
@@ -173,12 +173,6 @@ async function findTargets(model: string): Promise<Target[]> {
   const { kind, hint } = sniffModel(head);
   throw new GraftError('bad-model', `${model} is neither a .tflite nor an .onnx model: it seems to be ${kind}.`, hint);
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
 
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(

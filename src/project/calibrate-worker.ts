@@ -1,12 +1,10 @@
 // A thread that runs a network on photos and tells, per value and channel, how large the numbers become.
-import { GraftError } from '../base/errors.ts';
 import { serve } from '../base/worker-pool.ts';
 import { loadLiteRt } from '../engine/litert.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
-import { readPhoto } from '../image/read-photo.ts';
-import { decodeSeen } from '../image/render-photo-view.ts';
 import { type ChannelRanges, channelExtremes } from '../tflite/channel-ranges.ts';
+import { readPixels, type UnreadPhoto } from './read-pixels.ts';
 import { signedPixels } from './signed-pixels.ts';
 
 /** What a thread opens. */
@@ -25,20 +23,13 @@ export interface CalibrateQuestion {
 }
 
 /** Ranges of every output; or why the photo could not be read. */
-export type CalibrateAnswer =
-  | { readonly ranges: readonly ChannelRanges[] }
-  | { readonly reason: string; readonly hint: string | undefined };
+export type CalibrateAnswer = { readonly ranges: readonly ChannelRanges[] } | UnreadPhoto;
 
 serve<CalibrateSetup, CalibrateQuestion, CalibrateAnswer>(async ({ model, channels, preprocess, camera }) => {
   const loaded = await loadLiteRt(model);
   return async ({ file }) => {
-    let pixels: Uint8Array;
-    try {
-      pixels = await decodeSeen(camera, await readPhoto(file), preprocess);
-    } catch (error) {
-      if (error instanceof GraftError) return { reason: error.message, hint: error.hint };
-      throw error;
-    }
+    const pixels = await readPixels(file, camera, preprocess);
+    if ('reason' in pixels) return pixels;
     const outputs = await loaded.run([signedPixels(pixels)]);
     return { ranges: outputs.map((values, i) => channelExtremes(values as Float32Array, channels[i]!)) };
   };

@@ -9,10 +9,9 @@ import { startLiteRt } from '../engine/litert-runtime.ts';
 import { loadRuntime, openSession } from '../engine/session.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
-import { readPhoto } from '../image/read-photo.ts';
-import { decodeSeen } from '../image/render-photo-view.ts';
 import { readTflite } from '../tflite/read.ts';
 import type { ModelFile } from './read-model.ts';
+import { readPixels, type UnreadPhoto } from './read-pixels.ts';
 import { signedPixels } from './signed-pixels.ts';
 
 /** What a thread opens. All models want their photos the same way. */
@@ -31,7 +30,7 @@ export type ClassifyQuestion = { readonly file: string } | { readonly latencyOf:
 /** Per model the probability of each class (-1: the file does not tell it); or why the photo could not be read; or how long one run takes. */
 export type ClassifyAnswer =
   | { readonly probabilities: readonly Float32Array[] }
-  | { readonly reason: string; readonly hint: string | undefined }
+  | UnreadPhoto
   | { readonly latency: Latency };
 
 interface OpenModel {
@@ -58,13 +57,8 @@ serve<ClassifySetup, ClassifyQuestion, ClassifyAnswer>(async ({ models, preproce
   }
   return async question => {
     if ('latencyOf' in question) return { latency: await opened[question.latencyOf]!.measure() };
-    let pixels: Uint8Array;
-    try {
-      pixels = await decodeSeen(camera, await readPhoto(question.file), preprocess);
-    } catch (error) {
-      if (error instanceof GraftError) return { reason: error.message, hint: error.hint };
-      throw error;
-    }
+    const pixels = await readPixels(question.file, camera, preprocess);
+    if ('reason' in pixels) return pixels;
     const probabilities: Float32Array[] = [];
     for (const { classify } of opened) probabilities.push(await classify(pixels));
     return { probabilities };

@@ -12,7 +12,7 @@ import { startClassifiers } from './classify-files.ts';
 import { defaultWorkers } from './defaults.ts';
 import { buildOnnx } from './onnx-file.ts';
 import { pickName } from './pick-name.ts';
-import { boundsOf, labelledFiles, objectionTo, type ProofFigures, prove } from './proof.ts';
+import { boundsOf, labelledFiles, mayLose, objectionTo, type ProofFigures, prove } from './proof.ts';
 import type { ModelFile } from './read-model.ts';
 import { dropUnfinishedOf, runFiles } from './run-folder.ts';
 import { checkRanges } from './setting-ranges.ts';
@@ -119,7 +119,7 @@ export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEve
       'Leave out --precision, --signature, --input and what is for the metadata, or use --format tflite.',
     );
   }
-  if (options.maxDrop !== undefined && wanted?.every(name => name === 'float32' || name === 'float16')) {
+  if (options.maxDrop !== undefined && wanted && !wanted.some(mayLose)) {
     throw new GraftError(
       'usage',
       'A float32 or float16 file may lose nothing, so that there is nothing for --max-drop to allow.',
@@ -193,7 +193,7 @@ async function requireWritable(folder: string): Promise<void> {
 }
 
 function maxDropHint(refused: readonly ExportedFile[]): string {
-  return refused.every(({ precision }) => precision === 'dynamic' || precision === 'int8')
+  return refused.every(({ precision }) => mayLose(precision))
     ? 'Use another precision, or allow more with --max-drop.'
     : 'Please report this with the run; the file is not safe to use.';
 }

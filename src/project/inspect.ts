@@ -2,9 +2,9 @@
 import { GraftError } from '../base/errors.ts';
 import type { VerbEvent } from '../base/events.ts';
 import { readAttachedFiles } from '../tflite/associated-files.ts';
-import { countCosts, multiplyAddsOf, operatorName, subgraphsOf } from '../tflite/costs.ts';
+import { countCosts, multiplyAddsOf, operatorName } from '../tflite/costs.ts';
 import { decodeMetadata, METADATA_ENTRY, type ModelMetadata } from '../tflite/metadata.ts';
-import type { Signature, Subgraph, TfliteModel, TfliteOperator } from '../tflite/model.ts';
+import { type Signature, type Subgraph, subgraphsOf, type TfliteModel, type TfliteOperator } from '../tflite/model.ts';
 import { findPrecision } from '../tflite/precision.ts';
 import { countOperators, oldestRelease } from '../tflite/runtimes.ts';
 import { Activation, Padding, SCHEMA_VERSION } from '../tflite/schema.ts';

@@ -63,6 +63,9 @@ export function boundsOf(precision: Precision, maxDrop: number): Bounds {
   return { drop: maxDrop };
 }
 
+/** Whether files of a precision are judged by their accuracy, so that some of it may be lost. */
+export const mayLose = (precision: Precision): boolean => boundsOf(precision, 0).drop !== undefined;
+
 /**
  * Runs the trained model and the files on the photos, each photo decoded once.
  * @param trained the run's model.onnx.

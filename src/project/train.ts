@@ -6,7 +6,6 @@ import { writeManifest } from '../dataset/manifest.ts';
 import { chooseDevice } from '../engine/device.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
 import type { CameraChoice } from '../image/camera.ts';
-import { float32 } from '../tensor/tensor.ts';
 import { loadHead, saveHead } from '../train/checkpoint.ts';
 import type { TrainedHead } from '../train/head.ts';
 import { loadWeights } from '../zoo/load-weights.ts';
@@ -24,7 +23,7 @@ import { countPhotos, countValidation, readDataset, requireUnchanged } from './t
 import { resolveTrainOptions, type TrainingJob, type TrainOptions } from './train-options.ts';
 import { type Features, openFeatures, trainOnFeatures } from './train-phase-one.ts';
 import { type FineTuned, fineTuneRun, identifyTraining, type PhaseTwoSettings } from './train-phase-two.ts';
-import type { TrainedNetwork } from './trained-run.ts';
+import { linearHead, type TrainedNetwork } from './trained-run.ts';
 
 /**
  * Wall-clock seconds of a run, by part: `scan`, `features` (with fetching the weights on first use), `head`, `fine_tuning`
@@ -126,11 +125,10 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
 
     const photos = labelledFiles(manifest, 'validation', settings.data);
     const chosenOn = { camera: settings.camera, accuracy: (tuned?.best ?? bestOfHead(head)).validationAccuracy };
-    const { weight, bias } = tuned?.head ?? head;
     const network: TrainedNetwork = {
       card: { ...settings.card, preprocess: settings.preprocess },
       parameters: tuned?.parameters ?? weights.parameters,
-      head: { weight: float32([bias.length, weight.length / bias.length], weight), bias: float32([bias.length], bias) },
+      head: linearHead(tuned?.head ?? head),
       provenance: { ...provenance, validation: { accuracy: chosenOn.accuracy, images: photos.length } },
     };
     const exported = yield* exportModel({

@@ -6,6 +6,7 @@ import type { Steps } from '../base/events.ts';
 import { loadManifest, type Manifest } from '../dataset/manifest.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { loadTrained } from '../train/checkpoint.ts';
+import type { HeadWeights } from '../train/head.ts';
 import type { BackboneCard } from '../zoo/card.ts';
 import { findCard } from '../zoo/cards.ts';
 import type { LinearHead } from '../zoo/graphs.ts';
@@ -24,6 +25,12 @@ export interface TrainedNetwork {
   readonly parameters: Parameters;
   readonly head: LinearHead;
   readonly provenance: Provenance;
+}
+
+/** The head in the shape that graphs take: weights [classes, features] and biases [classes]. */
+export function linearHead({ weight, bias }: HeadWeights): LinearHead {
+  const classes = bias.length;
+  return { weight: float32([classes, weight.length / classes], weight), bias: float32([classes], bias) };
 }
 
 /** A finished run. */
@@ -67,15 +74,11 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
   }
   const identity = { dataset: provenance.dataset, weights: provenance.weights, classes: provenance.classes };
   const { head, tuned } = await loadTrained(join(folder, runFiles.weights), identity, isTuned);
-  const classes = provenance.classes.length;
   return {
     folder,
     card,
     parameters: new Map([...weights.parameters, ...tuned]),
-    head: {
-      weight: float32([classes, head.weight.length / classes], head.weight),
-      bias: float32([classes], head.bias),
-    },
+    head: linearHead(head),
     provenance: { ...provenance, ...(validation && { validation }) },
     manifest,
     data: resolve(data ?? photos),

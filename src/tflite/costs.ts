@@ -1,6 +1,6 @@
 // What a model costs: its parameters, the bytes of its constants, and the multiply-adds of one run.
 import { sizeOf } from '../tensor/tensor.ts';
-import type { Subgraph, TfliteModel, TfliteOperator, TfliteTensor } from './model.ts';
+import { type Subgraph, subgraphsOf, type TfliteModel, type TfliteOperator, type TfliteTensor } from './model.ts';
 import { type TensorTypeName, tensorTypes } from './schema.ts';
 
 /** What a model costs. */
@@ -38,9 +38,6 @@ export function countCosts(model: TfliteModel): Costs {
   );
   return { parameters, constantBytes, multiplyAdds };
 }
-
-/** The main subgraph and the others. */
-export const subgraphsOf = (model: TfliteModel): readonly Subgraph[] => [model, ...(model.otherSubgraphs ?? [])];
 
 /** Name of an operator: that of the built-in one, of the custom one, or its number. */
 export function operatorName(operator: TfliteOperator): string {

@@ -145,3 +145,6 @@ export function bytesOf(tensor: Tensor): Uint8Array {
   const { buffer, byteOffset, byteLength } = tensor.data;
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }
+
+/** The main subgraph and the others. */
+export const subgraphsOf = (model: TfliteModel): readonly Subgraph[] => [model, ...(model.otherSubgraphs ?? [])];

@@ -1,6 +1,6 @@
 // Which numbers a model calculates with, deduced from the operators that carry its weights.
-import { operatorName, subgraphsOf } from './costs.ts';
-import type { Subgraph, TfliteModel, TfliteOperator } from './model.ts';
+import { operatorName } from './costs.ts';
+import { type Subgraph, subgraphsOf, type TfliteModel, type TfliteOperator } from './model.ts';
 import type { TensorTypeName } from './schema.ts';
 
 /** The precision of a model. */

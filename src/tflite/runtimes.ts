@@ -1,7 +1,7 @@
 // The oldest runtime that runs any model, as far as the tables of releases tell.
 import { builtinName, compareReleases, firstRelease } from './builtin-operators.ts';
-import { operatorName, subgraphsOf } from './costs.ts';
-import type { TfliteModel, TfliteOperator } from './model.ts';
+import { operatorName } from './costs.ts';
+import { subgraphsOf, type TfliteModel, type TfliteOperator } from './model.ts';
 import { operators } from './schema.ts';
 
 /** An operator in one version, and how often it is there. */

@@ -6,6 +6,7 @@ import {
   type Signature,
   type SignatureEntry,
   type Subgraph,
+  subgraphsOf,
   type TfliteModel,
   type TfliteOperator,
 } from './model.ts';
@@ -33,7 +34,7 @@ export interface WriteOptions {
  * when `stampRuntime` meets an operator that graft does not make itself.
  */
 export function writeTflite(model: TfliteModel, { stampRuntime = true }: WriteOptions = {}): Uint8Array {
-  const subgraphs: readonly Subgraph[] = [model, ...(model.otherSubgraphs ?? [])];
+  const subgraphs = subgraphsOf(model);
   const buffers = collectBuffers();
   const externals = collectExternals();
   const tensors = subgraphs.map(graph =>

@@ -107,11 +107,7 @@ export async function loadHead(folder: string, identity: CheckpointIdentity): Pr
   const file = join(folder, checkpointFiles.head);
   const read = await readCheckpoint<Pick<HeadCheckpoint, 'records' | 'bestEpoch'>>(file, identity);
   if (!read) return undefined;
-  const values = (name: string) => {
-    const tensor = read.tensors.get(name);
-    if (tensor?.dtype !== 'float32') throw damaged(file, `it has no tensor ${name}`);
-    return tensor.data;
-  };
+  const values = (name: string) => floats(read.tensors, name, file);
   const weights = { weight: values('weight'), bias: values('bias') };
   return { weights, scaling: { mean: values('mean'), inverse: values('inverse') }, ...read.content };
 }
@@ -141,18 +137,13 @@ export async function loadTrained(
   const bestFile = join(folder, checkpointFiles.best);
   const best = isTuned ? await readCheckpoint<unknown>(bestFile, identity, Object.keys(identity)) : undefined;
   if (isTuned && !best) throw damaged(bestFile, 'it is missing');
-  const values = (tensors: ReadonlyMap<string, Tensor>, name: string, file: string) => {
-    const tensor = tensors.get(name);
-    if (tensor?.dtype !== 'float32') throw damaged(file, `it has no tensor ${name}`);
-    return tensor.data;
-  };
   // Fine-tuning keeps the head as it trains it, on standardised features; phase one has folded their scaling in.
   const weights = best
-    ? { weight: values(best.tensors, 'head.weight', bestFile), bias: values(best.tensors, 'head.bias', bestFile) }
-    : { weight: values(head.tensors, 'weight', headFile), bias: values(head.tensors, 'bias', headFile) };
+    ? { weight: floats(best.tensors, 'head.weight', bestFile), bias: floats(best.tensors, 'head.bias', bestFile) }
+    : { weight: floats(head.tensors, 'weight', headFile), bias: floats(head.tensors, 'bias', headFile) };
   const scaling = {
-    mean: values(head.tensors, 'mean', headFile),
-    inverse: values(head.tensors, 'inverse', headFile),
+    mean: floats(head.tensors, 'mean', headFile),
+    inverse: floats(head.tensors, 'inverse', headFile),
   };
   const { length: classes } = weights.bias;
   if (weights.weight.length !== classes * scaling.mean.length || scaling.inverse.length !== scaling.mean.length) {
@@ -165,6 +156,12 @@ export async function loadTrained(
     tuned.set(name, tensor);
   }
   return { head: best ? foldScaling(weights, scaling) : weights, tuned };
+}
+
+function floats(tensors: ReadonlyMap<string, Tensor>, name: string, file: string): Float32Array {
+  const tensor = tensors.get(name);
+  if (tensor?.dtype !== 'float32') throw damaged(file, `it has no tensor ${name}`);
+  return tensor.data;
 }
 
 /** Tensors and content of a checkpoint, once it is sure that it belongs here. */
