@@ -51,7 +51,7 @@ async function takeTurns(names: readonly [string, string], isSwapped: boolean): 
   const order = isSwapped ? [1, 0] : [0, 1];
   const models: LiteRtModel[] = [];
   for (const which of order) models[which] = await loadLiteRt(files[names[which]!]!);
-  const { size } = run.card.preprocess;
+  const { size } = run.backbone.preprocess;
   const image = makeNoise('float32', [1, size, size, 3]).data;
   const times: [number[], number[]] = [[], []];
   for (let turn = -WARM_UP; turn < rounds; turn++) {

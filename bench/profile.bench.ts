@@ -19,7 +19,8 @@ import { defaultFineTuneOptions } from '../src/train/fine-tune.ts';
 import { openOptimiser } from '../src/train/optimiser.ts';
 import { PART } from '../src/train/trainer.ts';
 import { DEFAULT_BACKBONE, findCard } from '../src/zoo/cards.ts';
-import { weightsFile } from '../src/zoo/load-weights.ts';
+import { loadWeights } from '../src/zoo/load-weights.ts';
+import { drain } from './support/drain.ts';
 import { countOperations, type KindOfWork, kindsOfWork, type RanNode, sortWork } from './support/kinds-of-work.ts';
 import { openBackbone } from './support/open-backbone.ts';
 import { describeMachine, saveResults } from './support/save-results.ts';
@@ -36,7 +37,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [photos, runs] = [Number(values.photos), Number(values.runs)];
-const weights = positionals[0] ?? weightsFile(findCard(DEFAULT_BACKBONE), cacheFolder());
+const weights = positionals[0] ?? (await drain(loadWeights(findCard(DEFAULT_BACKBONE), cacheFolder()))).file;
 
 /** What the profiler says of a kernel, or of a whole run. */
 interface ProfileEvent {

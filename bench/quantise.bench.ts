@@ -23,7 +23,6 @@ import { summariseChannels } from '../src/tflite/channel-ranges.ts';
 import { exposeTensors } from '../src/tflite/expose.ts';
 import type { TfliteModel } from '../src/tflite/model.ts';
 import { writeTflite } from '../src/tflite/write.ts';
-import { lastStageValue } from '../src/zoo/mobilenet-v3.ts';
 import { drain } from './support/drain.ts';
 import { openFinishedRun } from './support/finished-run.ts';
 import { type Variant, variants } from './support/quantise-variants.ts';
@@ -80,7 +79,7 @@ async function buildFiles(run: TrainedRun, looked: readonly LabelledFile[]): Pro
     });
     const bias = { ...head.bias, data: head.bias.data.map((value, c) => value + (shift?.[c] ?? 0)) };
     const model = lowerClassifier({ ...run, head: { ...head, bias } });
-    return variant.build(model, new Map(ranges), lastStageValue(run.card.architecture));
+    return variant.build(model, new Map(ranges), run.backbone.stages.at(-1)!.value);
   };
   const all = Object.values(variants);
   const corrected = all.filter(({ correctsLogits }) => correctsLogits);

@@ -13,7 +13,8 @@ import { decodePhoto } from '../src/image/decode.ts';
 import { cacheFolder } from '../src/project/cache-folder.ts';
 import { openRecordCache } from '../src/train/record-cache.ts';
 import { findCard } from '../src/zoo/cards.ts';
-import { weightsFile } from '../src/zoo/load-weights.ts';
+import { loadWeights } from '../src/zoo/load-weights.ts';
+import { drain } from './support/drain.ts';
 import { CLASSES } from './support/open-backbone.ts';
 import { describeMachine, saveResults } from './support/save-results.ts';
 import { mean, median, round } from './support/statistics.ts';
@@ -62,7 +63,7 @@ const summaries: Record<string, unknown>[] = [];
 for (const backbone of backbones) {
   const job: StepsJob = {
     backbone,
-    weights: positionals[0] ?? weightsFile(findCard(backbone), cacheFolder()),
+    weights: positionals[0] ?? (await drain(loadWeights(findCard(backbone), cacheFolder()))).file,
     ...(await drawPictures(backbone)),
     photos,
     classes: CLASSES,

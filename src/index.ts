@@ -18,6 +18,7 @@ export { type DemoOptions, type DemoResult, demo } from './project/demo.ts';
 export { type ExportedFile, type ExportOptions, type ExportRunResult, exportRun } from './project/export.ts';
 export { type FindLrOptions, type FindLrResult, findLr } from './project/find-lr.ts';
 export { type InspectOptions, type InspectResult, inspect } from './project/inspect.ts';
+export { type ListedModel, type ModelsOptions, type ModelsResult, models } from './project/models.ts';
 export { type Prediction, type PredictOptions, type PredictResult, predict, type Unread } from './project/predict.ts';
 export { type FineTuningResult, type TrainResult, type TrainSeconds, train } from './project/train.ts';
 export type { TrainOptions } from './project/train-options.ts';

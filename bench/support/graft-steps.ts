@@ -10,8 +10,8 @@ import { pictureKey, type StepsJob, type StepsReport } from './steps-job.ts';
 
 /** Runs the steps. */
 async function runSteps(job: StepsJob): Promise<StepsReport> {
-  const { card, model, parameters } = await openBackbone(job.backbone, job.weights);
-  const { preprocess } = card;
+  const { backbone, model, parameters } = await openBackbone(job.backbone, job.weights);
+  const { preprocess } = backbone;
   const cache = await openRecordCache({ folder: job.cache, suffix: 'pixels', bytes: preprocess.size ** 2 * 3 });
   const options = defaultFineTuneOptions;
   const trainer = await openTrainer({

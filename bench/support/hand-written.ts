@@ -1,9 +1,13 @@
 // The smallest .tflite model of a network: what one would write by hand, with nothing in it but the network's arithmetic.
+import type { Node } from '../../src/onnx/graph.ts';
 import type { TrainedNetwork } from '../../src/project/trained-run.ts';
 import type { KnownOperator, TfliteModel, TfliteTensor } from '../../src/tflite/model.ts';
 import { Activation, type OperatorName, type OperatorOptions, Padding } from '../../src/tflite/schema.ts';
-import type { MobileNetV3Row } from '../../src/zoo/card.ts';
-import { foldBatchNorm, takeParameter } from '../../src/zoo/parameters.ts';
+import { findCard } from '../../src/zoo/cards.ts';
+import { foldNorm, readNorm } from '../../src/zoo/conv-norm.ts';
+import type { InvertedResidual, InvertedResidualNetwork } from '../../src/zoo/families/inverted-residual.ts';
+import type { Activation as CardActivation } from '../../src/zoo/families/layers.ts';
+import { type Parameters, takeParameter } from '../../src/zoo/parameters.ts';
 
 const fused = (activation: number) => ({ fused_activation_function: activation });
 const positions = new Uint8Array(Int32Array.of(1, 2).buffer);
@@ -12,8 +16,11 @@ const positions = new Uint8Array(Int32Array.of(1, 2).buffer);
  * The network as a classifier of float32 [1, size, size, 3]. Normalisation is in the first convolution, bias included, and
  * padding is TFLite's SAME: both give other numbers at the borders than torchvision's network, for less work.
  */
-export function writeByHand({ card, parameters, head }: TrainedNetwork): TfliteModel {
-  const { architecture, preprocess } = card;
+export function writeByHand({ backbone, head }: TrainedNetwork): TfliteModel {
+  const card = findCard(backbone.name);
+  const { groups, stem: first, last } = card.architecture as InvertedResidualNetwork;
+  const { preprocess } = backbone;
+  const parameters = backbone.graph.constants as Parameters;
   const tensors: TfliteTensor[] = [];
   const operators: KnownOperator[] = [];
   const add = (shape: readonly number[], values?: Float32Array) => {
@@ -59,8 +66,12 @@ export function writeByHand({ card, parameters, head }: TrainedNetwork): TfliteM
   };
   const activate = (x: number, activation: Act) =>
     activation === 'HardSwish' ? emit('HARD_SWISH', [x], shapeOf(x), {}) : x;
-  const fold = (name: string, shape: readonly number[]) =>
-    foldBatchNorm(parameters, name, name.replace(/\.0$/, '.1'), shape, architecture.batchNormEpsilon);
+  const fold = (name: string, shape: readonly number[]) => {
+    const norm = backbone.graph.nodes.find(node => node.op === 'BatchNormalization' && node.inputs[0] === name);
+    const constantOf = (parameter: string) => parameters.get(parameter)!;
+    const weight = takeParameter(parameters, `${name}.weight`, shape);
+    return foldNorm({ weight, bias: undefined }, readNorm(norm as Node<'BatchNormalization'>, constantOf));
+  };
   /** A convolution and its BatchNorm, of `factor` * x. */
   const stage = (
     x: number,
@@ -73,13 +84,13 @@ export function writeByHand({ card, parameters, head }: TrainedNetwork): TfliteM
     const { weight, bias } = fold(name, shape);
     const scaled = { shape, data: weight.data.map(value => value * factor) };
     const fusedActivation = activation === 'Relu' ? Activation.RELU : Activation.NONE;
-    return activate(convolve(x, scaled, bias.data, stride, fusedActivation), activation);
+    return activate(convolve(x, scaled, bias!.data, stride, fusedActivation), activation);
   };
   /** The first stage, of (image / 2 + 1 / 2 - mean) / std. */
   const stem = (image: number): number => {
-    const { weight, bias } = fold('features.0.0', [architecture.stem, 3, 3, 3]);
+    const { weight, bias } = fold('features.0.0', [first.out, 3, 3, 3]);
     const { mean, std } = preprocess;
-    const shifted = bias.data.slice();
+    const shifted = bias!.data.slice();
     const scaled = weight.data.map((value, i) => {
       const channel = Math.floor(i / 9) % 3;
       shifted[Math.floor(i / 27)]! += (value * (0.5 - mean[channel]!)) / std[channel]!;
@@ -105,7 +116,7 @@ export function writeByHand({ card, parameters, head }: TrainedNetwork): TfliteM
     const gate = dense(squeezed, 'fc2', [channels, squeeze, 1, 1], Activation.RELU6, 3);
     return emit('MUL', [x, gate], shapeOf(x), fused(Activation.NONE));
   };
-  const block = (x: number, row: MobileNetV3Row, index: number): number => {
+  const block = (x: number, row: InvertedResidual, index: number): number => {
     const { activation, expanded, kernel, stride, squeeze, out } = row;
     const channels = shapeOf(x)[3]!;
     let part = 0;
@@ -120,10 +131,10 @@ export function writeByHand({ card, parameters, head }: TrainedNetwork): TfliteM
 
   const image = add([1, preprocess.size, preprocess.size, 3]);
   const stages = [stem(image)];
-  for (const [i, row] of architecture.rows.entries()) stages.push(block(stages.at(-1)!, row, i + 1));
+  for (const [i, row] of groups.flat().entries()) stages.push(block(stages.at(-1)!, row, i + 1));
   const before = shapeOf(stages.at(-1)!)[3]!;
   const lastName = `features.${stages.length}.0`;
-  stages.push(stage(stages.at(-1)!, lastName, [architecture.last, before, 1, 1], 1, 'HardSwish'));
+  stages.push(stage(stages.at(-1)!, lastName, [last!.out, before, 1, 1], 1, 'HardSwish'));
   const pooled = stages.map(value => emit('MEAN', [value, axes], [1, shapeOf(value)[3]!], { keep_dims: false }));
   const [classes, width] = head.weight.shape as [number, number];
   let parts = pooled;
@@ -145,7 +156,7 @@ export function writeByHand({ card, parameters, head }: TrainedNetwork): TfliteM
 /** Most values that XNNPACK joins at once. */
 const MAX_JOINED = 4;
 
-type Act = 'Relu' | 'HardSwish' | null;
+type Act = CardActivation | null;
 
 interface Weight {
   readonly shape: readonly number[];

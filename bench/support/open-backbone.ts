@@ -2,7 +2,8 @@
 import { makeRng } from '../../src/base/rng.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
 import { float32 } from '../../src/tensor/tensor.ts';
-import type { BackboneCard } from '../../src/zoo/card.ts';
+import type { Backbone } from '../../src/zoo/backbone.ts';
+import { buildBackbone } from '../../src/zoo/build-backbone.ts';
 import { findCard } from '../../src/zoo/cards.ts';
 import { buildTrainedGraph, featureWidth, trainedParameters } from '../../src/zoo/graphs.ts';
 import { loadWeights } from '../../src/zoo/load-weights.ts';
@@ -16,7 +17,7 @@ export const LOSS = { labelSmoothing: 0.1 } as const;
 
 /** A backbone that is ready to be trained from its first stage on. */
 export interface OpenBackbone {
-  readonly card: BackboneCard;
+  readonly backbone: Backbone;
   /** Graph to `logits` in which the parameters are constants. */
   readonly model: Graph;
   /** Names of the constants that are trained: all of them. */
@@ -26,8 +27,9 @@ export interface OpenBackbone {
 /** Reads `weights`, a file, into the backbone called `name`. */
 export async function openBackbone(name: string, weights: string): Promise<OpenBackbone> {
   const card = findCard(name);
-  const { parameters } = await drain(loadWeights(card, '', weights));
-  const width = featureWidth(card);
+  const { parameters, ...origin } = await drain(loadWeights(card, '', { file: weights }));
+  const backbone = buildBackbone(card, { parameters, origin });
+  const width = featureWidth(backbone);
   const rng = makeRng(0, 'head');
   const head = {
     weight: float32(
@@ -39,8 +41,8 @@ export async function openBackbone(name: string, weights: string): Promise<OpenB
     inverse: float32([width], new Array(width).fill(1)),
   };
   return {
-    card,
-    model: buildTrainedGraph(card, parameters, head, 0, false),
-    parameters: trainedParameters(card, parameters, 0),
+    backbone,
+    model: buildTrainedGraph(backbone, head, 0, false),
+    parameters: trainedParameters(backbone, 0),
   };
 }

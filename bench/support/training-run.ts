@@ -21,12 +21,12 @@ export interface TrainingRun {
 
 /** The training graph for `photos` photos of soft noise. */
 export async function makeTrainingRun(
-  backbone: OpenBackbone,
+  opened: OpenBackbone,
   photos: number,
   channelBlock: number | undefined,
 ): Promise<TrainingRun> {
-  const { card, model, parameters } = backbone;
-  const { size } = card.preprocess;
+  const { backbone, model, parameters } = opened;
+  const { size } = backbone.preprocess;
   const pixels = Uint8Array.from({ length: photos * size * size * 3 }, (_, i) => 128 + 100 * Math.sin(i * i * 1e-6));
   const targets = Float32Array.from({ length: photos * CLASSES }, (_, i) =>
     i % CLASSES === Math.floor(i / CLASSES) % CLASSES ? 1 : 0,

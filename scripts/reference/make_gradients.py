@@ -53,7 +53,10 @@ def conv(x, w, b=None, *, kernel_shape, strides, pads, dilations, group):
     return F.conv2d(pad_image(x, pads), w, b, strides, 0, dilations, group)
 
 
-def average_pool(x, *, kernel_shape, strides, pads, count_include_pad):
+def average_pool(x, *, kernel_shape, strides, pads, count_include_pad, ceil_mode=0):
+    if ceil_mode:
+        assert pads[:2] == pads[2:]
+        return F.avg_pool2d(x, kernel_shape, strides, pads[:2], True, bool(count_include_pad))
     area = kernel_shape[0] * kernel_shape[1]
     total = F.avg_pool2d(pad_image(x, pads), kernel_shape, strides) * area
     counts = F.avg_pool2d(pad_image(torch.ones_like(x), pads), kernel_shape, strides) * area
@@ -392,6 +395,41 @@ TABLE = [
     ("Resize", "linear, corners, down", [some(1, 2, 5, 6), None, None, [1, 2, 1, 4]], how("linear", "align_corners")),
     ("Identity", "a matrix", [some(2, 3)], {}),
     ("Cast", "to what it is", [some(2, 3)], {"to": "float32"}),
+    ("Conv", "7x7, stride 2, a stem", [some(1, 3, 12, 11), some(2, 3, 7, 7), some(2)], window(7, 2, 3)),
+    ("Conv", "11x11, stride 4, a stem", [some(1, 2, 18, 15), some(2, 2, 11, 11), some(2)], window(11, 4, 2)),
+    ("Conv", "4x4, stride 4, patches", [some(2, 3, 9, 8), some(4, 3, 4, 4), some(4)], window(4, 4)),
+    ("Conv", "2x2, padded behind", [some(1, 2, 5, 4), some(3, 2, 2, 2), some(3)], window(2, 1, (0, 0, 1, 1))),
+    ("Conv", "four groups, stride 2, padded behind", [some(1, 8, 6, 7), some(8, 2, 3, 3), some(8)],
+     window(3, 2, (0, 0, 1, 1), 1, 4)),
+    ("Conv", "groups, dilated, padded unevenly", [some(2, 6, 7, 6), some(3, 2, 3, 3), some(3)],
+     window(3, 1, (2, 1, 2, 3), 2, 3)),
+    ("Conv", "depthwise 7x7", [some(1, 2, 8, 7), some(2, 1, 7, 7), some(2)], window(7, 1, 3, 1, 2)),
+    ("Conv", "depthwise, stride 2, padded behind", [some(1, 3, 6, 7), some(3, 1, 3, 3), some(3)],
+     window(3, 2, (0, 0, 1, 1), 1, 3)),
+    ("AveragePool", "ceiling, no padding", [some(1, 2, 6, 7)], pool(3, 2, count_include_pad=0, ceil_mode=1)),
+    ("AveragePool", "ceiling, padding not counted", [some(1, 2, 8, 7)],
+     pool(3, 2, 1, count_include_pad=0, ceil_mode=1)),
+    ("AveragePool", "ceiling, padding counted", [some(1, 2, 8, 7)], pool(3, 2, 1, count_include_pad=1, ceil_mode=1)),
+    ("MaxPool", "3x3, stride 2, ceiling, padded", [apart(1, 2, 8, 7, step=0.1)], pool(3, 2, 1, ceil_mode=1)),
+    ("MaxPool", "3x3, stride 2, no padding", [apart(2, 2, 8, 7, step=0.1)], pool(3, 2)),
+    ("Pow", "cubes, also of negative numbers", [apart(2, 5), fixed(3.0)], {}),
+    ("Pow", "roots", [positive(2, 5), fixed(0.5)], {}),
+    ("Pow", "one over the root", [positive(2, 5), fixed(-0.5)], {}),
+    ("MatMul", "a dense layer on images, channels last", [some(2, 2, 3, 4), some(4, 5)], {}),
+    ("MatMul", "heads of attention", [some(2, 3, 4, 5), some(2, 3, 5, 4)], {}),
+    ("LayerNormalization", "images, channels last", [some(2, 2, 3, 5), some(5), some(5)], {"axis": -1, "epsilon": 1e-6}),
+    ("LayerNormalization", "whole images", [some(2, 3, 2, 2), some(3, 2, 2), some(3, 2, 2)],
+     {"axis": 1, "epsilon": 1e-5}),
+    ("Mul", "layer scale, per channel", [some(2, 3, 4, 2), some(3, 1, 1)], {}),
+    ("Pad", "channels", [some(2, 2, 3, 2), [0, 1, 0, 0, 0, 2, 0, 0]], {"mode": "constant"}),
+    ("Transpose", "attention", [some(2, 3, 2, 2, 2)], {"perm": [2, 0, 3, 1, 4]}),
+    ("Slice", "channels of an image", [some(2, 6, 2, 3), [2], [5], [1], [1]], {}),
+    ("Slice", "every second position, from the second on", [some(1, 2, 5, 6), [1, 0], [FAR, FAR], [2, 3], [2, 2]], {}),
+    ("Concat", "four branches", [some(1, 1, 2, 2), some(1, 2, 2, 2), some(1, 1, 2, 2), some(1, 3, 2, 2)], {"axis": 1}),
+    ("Log", "two rows", [positive(2, 3)], {}),
+    ("Exp", "large and small", [apart(3, 4, step=0.5)], {}),
+    ("microsoft.Gelu", "far from zero", [apart(4, 6, step=0.5)], {}),
+    ("Softmax", "attention", [some(2, 2, 3, 3)], {"axis": -1}),
 ]
 
 

@@ -1,18 +1,17 @@
 // Gradients of convolutions whose values lie in memory in blocks of b channels (engine/block-channels.ts). A value
 // [N, C, H, W] of that layout is in memory [N, C / b, H, W, b]; a depthwise filter [C, 1, kh, kw] is
-// [C / b, kh, kw, b], a pointwise filter [O, I, 1, 1] is [O / b, I / b, b of I, b of O].
+// [C / b, kh, kw, b], a dense filter [O, I, kh, kw] is [O / b, I / b, kh, kw, b of I, b of O].
 import type { Emitter } from '../onnx/emitter.ts';
 import type { ConvAttributes } from '../onnx/ops.ts';
+import { denseFilter, denseInput } from './blocked-dense.ts';
+import { blockOf, type Four } from './blocked-layout.ts';
 import { flip, full, pad, slice, spread } from './gradient.ts';
-import { isPointwise } from './gradients-conv.ts';
-
-type Four = [number, number, number, number];
 
 export const blockedConvGradient = full<'nchwc.Conv'>((g, node, dy, wants) => {
   const { inputs, attributes } = node;
   const [x, w] = inputs as readonly [string, string];
   const parts = partsOf(g, x, attributes);
-  if (!parts) throw new RangeError(`${node.op} ${node.name} is neither pointwise, depthwise nor a first convolution.`);
+  if (!parts) throw new RangeError(`${node.op} ${node.name} has groups of more than one channel.`);
   return [
     wants[0] ? parts.input(g, x, w, dy, attributes) : null,
     wants[1] ? parts.filter(g, x, w, dy, attributes) : null,
@@ -27,17 +26,12 @@ interface Parts {
   readonly filter: Part;
 }
 
-function partsOf(g: Emitter, x: string, attributes: ConvAttributes): Parts | undefined {
+function partsOf(g: Emitter, x: string, { group }: ConvAttributes): Parts | undefined {
   const channels = g.shapeOf(x)[1]!;
-  if (isPointwise(attributes)) return { input: pointwiseInput, filter: pointwiseFilter };
-  if (attributes.group === 1 && channels < blockOf(g)) return { input: noInput, filter: firstFilter };
-  if (attributes.group === channels) return { input: depthwiseInput, filter: depthwiseFilter };
+  if (group === 1 && channels < blockOf(g)) return { input: noInput, filter: firstFilter };
+  if (group === 1) return { input: denseInput, filter: denseFilter };
+  if (group === channels) return { input: depthwiseInput, filter: depthwiseFilter };
   return undefined;
-}
-
-function blockOf(g: Emitter): number {
-  if (g.channelBlock === undefined) throw new RangeError('The graph does not say how many channels a block has.');
-  return g.channelBlock;
 }
 
 /** Sum over photos and positions of a blocked value, in two steps, for each of which the engine has a fast way. */
@@ -46,34 +40,6 @@ function sumPositions(g: Emitter, dy: string): string {
   const [n, c, h, w] = g.shapeOf(dy) as Four;
   const byPhoto = g.reduceSum(g.reshape(dy, [n, c / block, h * w, block]), [2], 0);
   return g.reduceSum(g.reshape(byPhoto, [n, c]), [0], 0);
-}
-
-/** dX = W^T dY at every position. */
-function pointwiseInput(g: Emitter, _x: string, w: string, dy: string): string {
-  const block = blockOf(g);
-  const [out, channels] = g.shapeOf(w) as Four;
-  const turned = g.transpose(g.reshape(w, [out / block, channels / block, block, block]), [1, 0, 3, 2]);
-  const one = { kernel_shape: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 } as const;
-  return g.emit('nchwc.Conv', [dy, g.reshape(turned, [channels, out, 1, 1])], one);
-}
-
-/** dW = dY^T X over all positions of all photos: one matrix product with channels last. */
-function pointwiseFilter(g: Emitter, x: string, w: string, dy: string): string {
-  const block = blockOf(g);
-  const [out, channels] = g.shapeOf(w) as Four;
-  const rows = (value: string) => {
-    const [n, c, h, width] = g.shapeOf(value) as Four;
-    const last = g.emit('nchwc.ReorderOutput', [value], { channels: c, channels_last: 1 });
-    return g.reshape(last, [n * h * width, c]);
-  };
-  // The engine multiplies faster when the product has fewer rows than columns.
-  const wide = out > channels;
-  const [left, right] = wide ? [rows(x), rows(dy)] : [rows(dy), rows(x)];
-  const plain = g.emit('microsoft.FusedMatMul', [left, right], { alpha: 1, transA: 1, transB: 0 });
-  const blocked = wide
-    ? g.transpose(g.reshape(plain, [channels / block, block, out / block, block]), [2, 0, 1, 3])
-    : g.transpose(g.reshape(plain, [out / block, block, channels / block, block]), [0, 2, 3, 1]);
-  return g.reshape(blocked, [out, channels, 1, 1]);
 }
 
 /** dX = dY, spread by the stride, convolved with the flipped filter. */

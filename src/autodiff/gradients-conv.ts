@@ -1,8 +1,8 @@
 // Gradients of convolutions in ONNX's own layout (NCHW) and of pooling. Formulas: Dumoulin and Visin, "A guide to
 // convolution arithmetic for deep learning", arXiv:1603.07285; the filter's gradient is a convolution of x with dy.
 import type { Emitter } from '../onnx/emitter.ts';
-import type { ConvAttributes, PoolAttributes } from '../onnx/ops.ts';
-import type { Shape } from '../onnx/shapes.ts';
+import type { ConvAttributes } from '../onnx/ops.ts';
+import { averagedPositions, type Shape } from '../onnx/shapes.ts';
 import { float32, sizeOf } from '../tensor/tensor.ts';
 import { full, mul, scale, slice } from './gradient.ts';
 
@@ -84,38 +84,26 @@ export const globalAveragePoolGradient = full<'GlobalAveragePool'>((g, { inputs:
   scale(g, dy, 1 / sizeOf(g.shapeOf(x!).slice(2))),
 ]);
 
-/** How many elements of a padded image each window covers, [1, 1, rows, columns]. */
-function windowCounts(size: Shape, out: Shape, { kernel_shape, strides, pads }: PoolAttributes): number[] {
-  const covered = (axis: 0 | 1, index: number) => {
-    const start = index * strides[axis] - pads[axis];
-    return Math.min(start + kernel_shape[axis], size[axis]!) - Math.max(start, 0);
-  };
-  const axis = (which: 0 | 1) => Array.from({ length: out[which]! }, (_, i) => covered(which, i));
-  return axis(0).flatMap(rows => axis(1).map(columns => rows * columns));
-}
-
 // dx = sum over the windows that an element is in of dy / count: a transposed convolution with ones
 export const averagePoolGradient = full<'AveragePool'>((g, node, dy) => {
   const { attributes, inputs } = node;
   const [, channels, ...size] = g.shapeOf(inputs[0]!) as [number, number, number, number];
-  if (attributes.ceil_mode === 1 || (attributes.dilations ?? [1, 1]).join() !== '1,1') {
-    throw new RangeError(`AveragePool ${node.name} has ceil_mode or dilations, for which there is no gradient.`);
+  if ((attributes.dilations ?? [1, 1]).join() !== '1,1') {
+    throw new RangeError(`AveragePool ${node.name} has dilations, for which there is no gradient.`);
   }
-  const [rows, columns] = g.shapeOf(dy).slice(2) as [number, number];
+  const out = g.shapeOf(dy).slice(2) as [number, number];
   const { kernel_shape, strides, pads } = attributes;
+  const [rows, columns] = ([0, 1] as const).map(axis => averagedPositions(axis, size[axis]!, out[axis], attributes));
+  const shares = rows!.flatMap(height => columns!.map(width => 1 / (height * width)));
   const area = kernel_shape[0] * kernel_shape[1];
-  const counts = attributes.count_include_pad
-    ? new Array<number>(rows * columns).fill(area)
-    : windowCounts(size, [rows, columns], attributes);
-  const shares = g.constant(
-    float32(
-      [1, 1, rows, columns],
-      counts.map(count => 1 / count),
-    ),
-  );
   const ones = g.constant(float32([channels, 1, ...kernel_shape], new Float32Array(channels * area).fill(1)));
-  const conv: ConvAttributes = { kernel_shape, strides, pads, dilations: [1, 1], group: channels };
-  return [g.emit('ConvTranspose', [mul(g, dy, shares), ones], { ...conv, output_padding: leftOver(size, conv) })];
+  // With ceil_mode the last window may stick out farther than the padding goes.
+  const after = (axis: 0 | 1) =>
+    Math.max(pads[axis + 2]!, (out[axis] - 1) * strides[axis] + kernel_shape[axis] - size[axis]! - pads[axis]);
+  const reached = [pads[0], pads[1], after(0), after(1)] as const;
+  const conv: ConvAttributes = { kernel_shape, strides, pads: reached, dilations: [1, 1], group: channels };
+  const share = mul(g, dy, g.constant(float32([1, 1, ...out], shares)));
+  return [g.emit('ConvTranspose', [share, ones], { ...conv, output_padding: leftOver(size, conv) })];
 });
 
 // dx = dy at the place of each maximum; windows may share one

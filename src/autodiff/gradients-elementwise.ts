@@ -11,11 +11,17 @@ export const addGradient = elementwise<'Add'>((_g, _node, dy) => [dy, dy]);
 // da = dy, db = -dy
 export const subGradient = elementwise<'Sub'>((g, _node, dy, wants) => [dy, wants[1] ? g.emit('Neg', [dy], {}) : null]);
 
-// da = dy b, db = dy a
-export const mulGradient = elementwise<'Mul'>((g, { inputs: [a, b] }, dy, wants) => [
-  wants[0] ? mul(g, dy, b!) : null,
-  wants[1] ? mul(g, dy, a!) : null,
-]);
+// da = dy b, db = dy a; for x sigmoid(x), dx = dy (s + y (1 - s)) at once: four passes and not six
+export const mulGradient = elementwise<'Mul'>((g, { inputs: [a, b], outputs: [y] }, dy, wants) => {
+  const isGate = (gate: string, x: string) => {
+    const maker = g.makerOf(gate);
+    return maker?.op === 'Sigmoid' && maker.inputs[0] === x;
+  };
+  const gated = (s: string) => mul(g, dy, add(g, s, mul(g, y!, sub(g, g.scalar(1), s))));
+  if (isGate(b!, a!)) return [gated(b!), null];
+  if (isGate(a!, b!)) return [null, gated(a!)];
+  return [wants[0] ? mul(g, dy, b!) : null, wants[1] ? mul(g, dy, a!) : null];
+});
 
 // da = dy / b, db = -dy y / b
 export const divGradient = elementwise<'Div'>((g, { inputs: [, b], outputs: [y] }, dy, wants) => {
@@ -94,7 +100,12 @@ export const clipGradient = elementwise<'Clip'>((g, { inputs: [x, lowest, highes
     [lowest, false],
     [highest, true],
   ] as const) {
-    if (bound) dx = mul(g, dx, step(g, below ? sub(g, bound, x!) : sub(g, x!, bound)));
+    if (!bound) continue;
+    const number = g.constantOf(bound);
+    const inside = number
+      ? step(g, x!, Number(number.data[0]), below)
+      : step(g, below ? sub(g, bound, x!) : sub(g, x!, bound));
+    dx = mul(g, dx, inside);
   }
   return [dx, null, null];
 });

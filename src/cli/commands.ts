@@ -11,6 +11,8 @@ export interface OptionRow {
   readonly kind: OptionKind;
   /** What stands for the value in the help; flags have none. */
   readonly value?: string;
+  /** Units that may stand behind a number, each as a multiple of the one that the setting is in. */
+  readonly units?: Readonly<Record<string, number>>;
   readonly help: string;
 }
 
@@ -54,11 +56,37 @@ const runOptions: readonly OptionRow[] = [
 ];
 
 const trainOptions: readonly OptionRow[] = [
-  { flag: 'model', kind: 'text', value: 'name', help: 'backbone (default: mobilenet_v3_small)' },
-  { flag: 'weights', kind: 'text', value: 'file', help: "backbone weights, instead of the card's" },
+  {
+    flag: 'model',
+    kind: 'text',
+    value: 'name',
+    help: 'backbone: a name that graft models lists, hf:owner/name, an .onnx or .tflite file, or auto (default: mobilenet_v3_small)',
+  },
+  {
+    flag: 'max-latency',
+    kind: 'number',
+    value: 'time',
+    units: { ms: 1, s: 1000 },
+    help: 'with --model auto: most time a photo may take in LiteRT here, as in 50ms',
+  },
+  {
+    flag: 'max-size',
+    kind: 'number',
+    value: 'size',
+    units: { MB: 1, KB: 0.001 },
+    help: 'with --model auto: most that the .tflite file may take, as in 8MB',
+  },
+  {
+    flag: 'pixels',
+    kind: 'text',
+    value: 'name',
+    help: 'how a model file wants its pixels where it does not say: imagenet, signed, unit, bytes or caffe',
+  },
+  { flag: 'weights', kind: 'text', value: 'file', help: 'other weights for a backbone of the zoo: GGUF or safetensors' },
+  { flag: 'offline', kind: 'flag', help: 'fetch nothing: use what is cached' },
   { flag: 'epochs', kind: 'number', value: 'n', help: 'most epochs of the head (default: 60)' },
   { flag: 'batch', kind: 'number', value: 'n', help: 'photos per step (default: 64)' },
-  { flag: 'imgsz', kind: 'number', value: 'pixels', help: 'side of the input, a multiple of 32 (default: 224)' },
+  { flag: 'imgsz', kind: 'number', value: 'pixels', help: "side of the input, a multiple of 32 (default: the backbone's, mostly 224)" },
   { flag: 'lr', kind: 'number', value: 'rate', help: 'highest learning rate (default: 0.003)' },
   { flag: 'weight-decay', kind: 'number', value: 'x', help: 'decoupled weight decay (default: 0.01)' },
   { flag: 'dropout', kind: 'number', value: 'p', help: 'part of the features hidden per step (default: 0)' },
@@ -120,7 +148,7 @@ const trainOptions: readonly OptionRow[] = [
     flag: 'cut-views',
     kind: 'number',
     value: 'n',
-    help: 'views per photo to cache behind the frozen stages; 0 renders new ones in every epoch (default: 0; --freeze 5 or more: 8)',
+    help: 'views per photo to cache behind the frozen stages; 0 renders new ones in every epoch (default: 8 where they take at most 32 KB, else 0)',
   },
   { flag: 'save-every', kind: 'number', value: 'minutes', help: 'time between checkpoints in an epoch (default: 2)' },
   { flag: 'resume', kind: 'text', value: 'run', help: 'go on with a run that was cut off, exactly where it was' },
@@ -209,6 +237,7 @@ export const commands: readonly CommandRow[] = [
     examples: [
       'graft train ./leaves',
       'graft train --resume runs/train',
+      'graft train ./leaves --model auto --max-latency 20ms',
       'graft train ./leaves --val 0.2 --seed 1 --name second-try',
     ],
     load: async () => (await import('./run-train.ts')).runTrain,
@@ -287,6 +316,14 @@ export const commands: readonly CommandRow[] = [
     options: [seenBy, workers, json],
     examples: ['graft predict runs/train/model.tflite a.jpg b.jpg'],
     load: async () => (await import('./run-predict.ts')).runPredict,
+  },
+  {
+    name: 'models',
+    summary: 'list the backbones: size, cost, accuracy, licence, and which are on this computer',
+    arguments: [],
+    options: [{ flag: 'offline', kind: 'flag', help: 'only those that work without a network' }, json],
+    examples: ['graft models', 'graft models --offline', 'graft models --json'],
+    load: async () => (await import('./run-models.ts')).runModels,
   },
   {
     name: 'inspect',

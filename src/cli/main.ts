@@ -79,16 +79,18 @@ function makeCommand(row: CommandRow, run: Run): Command {
   return command;
 }
 
-function makeOption({ flag, kind, value, help }: OptionRow): Option {
+function makeOption({ flag, kind, value, help, units }: OptionRow): Option {
   if (kind === 'flag') return new Option(`--${flag}`, help);
   const option = new Option(`--${flag} <${value}>`, help);
   return kind === 'text'
     ? option
-    : option.argParser(text => parseNumber(text, option.attributeName() as NumberSetting));
+    : option.argParser(text => parseNumber(text, option.attributeName() as NumberSetting, units));
 }
 
-function parseNumber(text: string, name: NumberSetting): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
+function parseNumber(text: string, name: NumberSetting, units: OptionRow['units'] = {}): number {
+  const unit = Object.keys(units).find(name => text.toLowerCase().endsWith(name.toLowerCase())) ?? '';
+  const digits = text.slice(0, text.length - unit.length).trim();
+  const value = digits === '' ? Number.NaN : Number(digits) * (units[unit] ?? 1);
   const problem = outOfRange(name, value);
   if (problem) throw new InvalidArgumentError(problem);
   return value;

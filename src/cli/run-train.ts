@@ -1,5 +1,6 @@
 // Prints what graft train made.
 import { join } from 'node:path';
+import type { ModelChoice } from '../project/choose-model.ts';
 import { type TrainResult, train } from '../project/train.ts';
 import type { TrainOptions } from '../project/train-options.ts';
 import type { CommandCode } from './command-code.ts';
@@ -35,6 +36,7 @@ export function describeTrain(result: TrainResult): string {
     .filter(([part]) => part !== 'total')
     .map(([part, time]) => `${part.replace('_', '-')} ${time.toFixed(1)}`);
   return [
+    ...(result.choice ? describeChoice(result.choice) : []),
     '',
     formatTable(['class', 'train', 'validation', 'precision', 'recall'], rows),
     '',
@@ -50,6 +52,19 @@ export function describeTrain(result: TrainResult): string {
     `  npx graft export ${run}`,
     '',
   ].join('\n');
+}
+
+/** The backbones that were tried, the best first. */
+function describeChoice({ candidates, missing }: ModelChoice): string[] {
+  const rows = candidates.map(({ name, latency_ms, megabytes, accuracy, chosen }) => [
+    chosen ? `${name} (chosen)` : name,
+    latency_ms.toFixed(1),
+    megabytes.toFixed(1),
+    accuracy === null ? 'beyond the limits' : percent(accuracy),
+  ]);
+  const table = formatTable(['backbone', 'ms a photo here', 'MB', 'right with a linear head'], rows);
+  const rest = missing.length > 0 ? [`Not in the cache, and not tried: ${missing.join(', ')}.`] : [];
+  return ['', table, ...rest];
 }
 
 /** How many validation photos are right; with a camera, also as it sees them, since that chose the epoch. */

@@ -121,6 +121,15 @@ export function blockChannels(
       const filled = g.reshape(fill(plain(w), 0, out), [out / block, block, i, kh, kw]);
       return finish(plain(x), g.reshape(g.transpose(filled, [0, 2, 3, 4, 1]), [out, i, kh, kw]));
     }
+    if (attributes.group === 1) {
+      // [O / b, I / b, kh, kw, b of I, b of O]
+      const filled = fill(fill(plain(w), 0, out), 1, channels);
+      // In two steps that are fast each.
+      const outLast = g.transpose(g.reshape(filled, [out / block, block, channels * kh * kw]), [0, 2, 1]);
+      const [outer, taps] = [(out / block) * (channels / block), kh * kw];
+      const weight = g.transpose(g.reshape(outLast, [outer, block, taps, block]), [0, 2, 1, 3]);
+      return finish(whole(), g.reshape(weight, [out, channels, kh, kw]));
+    }
     return undefined;
   };
 

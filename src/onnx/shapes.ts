@@ -1,7 +1,7 @@
 // Static shapes: one total table of rules, and the walk that gives every value of a graph its shape.
 import { sizeOf, type Tensor, toNumbers } from '../tensor/tensor.ts';
 import type { Graph, Node } from './graph.ts';
-import type { ConvAttributes, PoolAttributes, SupportedOp } from './ops.ts';
+import type { ConvAttributes, OpAttributes, PoolAttributes, SupportedOp } from './ops.ts';
 
 /** A shape without unknown dimensions. */
 export type Shape = readonly number[];
@@ -55,6 +55,23 @@ export function windowOutput(size: Shape, attributes: ConvAttributes | PoolAttri
     return last + 1;
   };
   return [along(0), along(1)];
+}
+
+/**
+ * How many positions of an axis of `size` each of `count` windows of an average counts: those inside the image, or inside
+ * its padding too. What a window that sticks out of both sees there counts for nobody.
+ */
+export function averagedPositions(
+  axis: 0 | 1,
+  size: number,
+  count: number,
+  { kernel_shape, strides, pads, count_include_pad }: OpAttributes['AveragePool'],
+): number[] {
+  const [low, high] = count_include_pad ? [-pads[axis], size + pads[axis + 2]!] : [0, size];
+  return Array.from({ length: count }, (_, i) => {
+    const start = i * strides[axis] - pads[axis];
+    return Math.min(start + kernel_shape[axis], high) - Math.max(start, low);
+  });
 }
 
 const convolved = (inputs: ShapeInputs, attributes: ConvAttributes): Shape => {

@@ -7,10 +7,10 @@ import { type ErrorCode, explainSystemError, GraftError } from '../base/errors.t
 import type { VerbEvent } from '../base/events.ts';
 import { type Latency, summariseTimes } from '../engine/latency.ts';
 import { HEAD_BYTES } from '../image/sniff.ts';
+import { isOnnx, sniffModel } from '../import/sniff-model.ts';
 import { tfliteSchema } from '../tflite/schema.ts';
 import { runFiles } from './run-folder.ts';
 import { checkRanges } from './setting-ranges.ts';
-import { isOnnx, sniffModel } from './sniff-model.ts';
 
 /** Options of `benchmark`. */
 export interface BenchmarkOptions {

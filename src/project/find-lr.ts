@@ -2,8 +2,8 @@
 import type { VerbEvent } from '../base/events.ts';
 import { chooseDevice } from '../engine/device.ts';
 import { type FoundRate, findRate } from '../train/find-rate.ts';
-import { loadWeights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
+import { openChosen } from './choose-model.ts';
 import { describeModel } from './describe-run.ts';
 import { checkRanges } from './setting-ranges.ts';
 import { readDataset } from './train-dataset.ts';
@@ -24,16 +24,16 @@ export type FindLrResult = FoundRate;
 export async function* findLr(options: FindLrOptions): AsyncGenerator<VerbEvent<FindLrResult>> {
   checkRanges(options);
   const resolved = resolveTrainOptions(options);
-  const settings = { ...resolved, device: await chooseDevice(resolved.device) };
+  const asked = { ...resolved, device: await chooseDevice(resolved.device) };
   const cache = cacheFolder();
-  const scanned = yield* readDataset(settings, cache);
-  const weights = yield* loadWeights(settings.card, cache, settings.weights);
-  const features = yield* openFeatures(settings, scanned, weights, cache);
+  const scanned = yield* readDataset(asked, cache);
+  const { settings } = yield* openChosen(asked, scanned, cache);
+  const features = yield* openFeatures(settings, scanned, cache);
   const { manifest } = features;
   const head = yield* trainOnFeatures(settings, features);
   await features.cache.close();
-  const provenance = describeModel(settings, manifest, weights);
-  const opened = yield* openPhaseTwo({ settings, manifest, weights, head, provenance });
+  const provenance = describeModel(settings, manifest);
+  const opened = yield* openPhaseTwo({ settings, manifest, head, provenance });
   try {
     const { trainer, train } = opened;
     const steps = options.steps ?? 100;

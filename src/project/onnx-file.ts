@@ -9,13 +9,13 @@ import type { TrainedNetwork } from './trained-run.ts';
  * metadata_props: `labels` (a JSON list in the order of the probabilities), `input` and `normalization` in words, and the
  * provenance under `graft`.
  */
-export function buildOnnx({ card, parameters, head, provenance }: TrainedNetwork): Uint8Array {
-  const { size, mean, std } = card.preprocess;
+export function buildOnnx({ backbone, head, provenance }: TrainedNetwork): Uint8Array {
+  const { size, mean, std } = backbone.preprocess;
   const metadata = {
     labels: JSON.stringify(provenance.classes),
     input: `image: uint8 [N, ${size}, ${size}, 3], pixels 0..255 in RGB, the whole picture squashed to ${size} x ${size}`,
     normalization: `inside the graph: (image / 255 - [${mean.join(', ')}]) / [${std.join(', ')}]`,
     [PROVENANCE_KEY]: JSON.stringify(provenance),
   };
-  return writeOnnx(buildClassifierGraph(card, parameters, head, 'uint8', metadata));
+  return writeOnnx(buildClassifierGraph(backbone, head, 'uint8', metadata));
 }

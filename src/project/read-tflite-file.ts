@@ -2,11 +2,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
+import { sniffModel } from '../import/sniff-model.ts';
 import type { TfliteModel } from '../tflite/model.ts';
 import { readTflite } from '../tflite/read.ts';
 import { tfliteSchema } from '../tflite/schema.ts';
 import { runFiles } from './run-folder.ts';
-import { sniffModel } from './sniff-model.ts';
 
 /** Largest file that is read into memory. */
 const MAX_BYTES = 2 ** 31 - 1;

@@ -2,14 +2,27 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
+import { isModelFile } from './open-backbone.ts';
 import { runFiles } from './run-folder.ts';
 import { resolveTrainOptions, type TrainingJob, type TrainOptions, type TrainSettings } from './train-options.ts';
 
 /** Settings that may change without changing what is trained. */
-const free: ReadonlySet<keyof TrainOptions> = new Set(['resume', 'workers', 'threads', 'saveEvery', 'tensorboard']);
+const free: ReadonlySet<keyof TrainOptions> = new Set([
+  'resume',
+  'workers',
+  'threads',
+  'saveEvery',
+  'tensorboard',
+  'offline',
+]);
 
 /** Settings that are paths: args.json has them in full. */
 const paths: ReadonlySet<keyof TrainOptions> = new Set(['data', 'weights', 'manifest']);
+
+/** A setting as args.json has it. */
+function inFull(name: keyof TrainOptions, value: string): string {
+  return paths.has(name) || (name === 'model' && isModelFile(value)) ? resolve(value) : value;
+}
 
 /**
  * The job that goes on with the run in `options.resume`.
@@ -21,7 +34,7 @@ export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
   const given = Object.fromEntries(
     Object.entries(options)
       .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, paths.has(name as keyof TrainOptions) ? resolve(value) : value]),
+      .map(([name, value]) => [name, inFull(name as keyof TrainOptions, value)]),
   ) as TrainOptions;
   const threads = given.workers ?? given.threads;
   // One word for the threads takes the place of the other one.
@@ -96,6 +109,6 @@ function compareSettings(then: TrainSettings, now: TrainSettings): string[] {
       : [[path, JSON.stringify(value) ?? 'not set']];
   const before = new Map(flatten(then, ''));
   return flatten(now, '')
-    .filter(([path, value]) => (!path.startsWith('card.') || path === 'card.name') && before.get(path) !== value)
+    .filter(([path, value]) => before.get(path) !== value)
     .map(([path, value]) => `${path}: ${before.get(path) ?? 'not set'} then, ${value} now`);
 }

@@ -10,10 +10,9 @@ import { giveUint8, takeUint8 } from '../tflite/outer-types.ts';
 import { quantiseInt8 } from '../tflite/quantise-int8.ts';
 import { halveWeights, quantiseWeights } from '../tflite/shrink-weights.ts';
 import { writeTflite } from '../tflite/write.ts';
-import type { BackboneCard } from '../zoo/card.ts';
+import type { Backbone } from '../zoo/backbone.ts';
 import { buildDetectorGraph, detectorOutputs } from '../zoo/detector-graph.ts';
 import { buildClassifierGraph } from '../zoo/graphs.ts';
-import { lastStageValue } from '../zoo/mobilenet-v3.ts';
 import { PROVENANCE_KEY } from './provenance.ts';
 import type { TrainedNetwork } from './trained-run.ts';
 
@@ -93,14 +92,14 @@ export function buildTflite(
   calibration?: Calibration,
   signing: Signing = {},
 ): Uint8Array {
-  const { card, provenance } = network;
+  const { backbone, provenance } = network;
   const inside = lower(network, kind, calibration);
   const fed = kind.input === 'uint8' ? takeUint8(inside) : inside;
   // A whole 8-bit file also answers in 8 bits, as others of its kind do; a detector's four outputs are always float32.
   const model = givesUint8(kind) ? giveUint8(fed) : fed;
   const bytes = writeTflite({
     ...model,
-    description: `${card.title}: ${listClasses(provenance.classes)}`,
+    description: `${backbone.title}: ${listClasses(provenance.classes)}`,
     metadata: [
       { name: METADATA_ENTRY, data: encodeMetadata(describe(network, kind, signing)) },
       { name: PROVENANCE_KEY, data: new TextEncoder().encode(JSON.stringify(provenance)) },
@@ -123,12 +122,12 @@ function lower(
   { precision, signature }: Omit<FileKind, 'input'>,
   calibration: Calibration = { ranges: new Map() },
 ): TfliteModel {
-  const { card, parameters } = network;
+  const { backbone } = network;
   const shift = precision === 'int8' ? calibration.logitShift : undefined;
   const bias = network.head.bias.data.map((value, c) => value + (shift?.[c] ?? 0));
   const head = { ...network.head, bias: { ...network.head.bias, data: bias } };
   const build = signature === 'classifier' ? buildClassifierGraph : buildDetectorGraph;
-  const model = lowerToTflite(build(card, parameters, head, 'signed'));
+  const model = lowerToTflite(build(backbone, head, 'signed'));
   switch (precision) {
     case 'float32':
       return model;
@@ -137,11 +136,11 @@ function lower(
     case 'dynamic':
       return quantiseWeights(model, calibration.ranges);
     case 'int8':
-      return quantiseInt8(equalise(expandHardSwish(model, calibration.ranges)), lastStageValue(card.architecture));
+      return quantiseInt8(equalise(expandHardSwish(model, calibration.ranges)), backbone.stages.at(-1)!.value);
   }
 }
 
-function describe({ card, provenance }: TrainedNetwork, kind: FileKind, signing: Signing): ModelMetadata {
+function describe({ backbone, provenance }: TrainedNetwork, kind: FileKind, signing: Signing): ModelMetadata {
   const { classes, graft, validation } = provenance;
   const seen = provenance.camera ? `, as the camera ${provenance.camera} sees them` : '';
   const accuracy = validation
@@ -149,16 +148,16 @@ function describe({ card, provenance }: TrainedNetwork, kind: FileKind, signing:
     : '';
   const image: TensorMetadata = {
     name: 'image',
-    description: `The whole picture, squashed to ${card.preprocess.size} x ${card.preprocess.size} pixels, RGB.`,
+    description: `The whole picture, squashed to ${backbone.preprocess.size} x ${backbone.preprocess.size} pixels, RGB.`,
     colorSpace: 'rgb',
     ...(kind.input === 'float32' ? { mean: [127.5], std: [127.5], min: [-1], max: [1] } : { min: [0], max: [255] }),
   };
   return {
-    name: `${card.title} for ${classes.length} classes`,
+    name: `${backbone.title} for ${classes.length} classes`,
     description: signing.description ?? `Tells ${listClasses(classes)} apart.${accuracy}`,
     version: signing.modelVersion ?? `graft ${graft}`,
     author: signing.author ?? '',
-    license: signing.license ?? licenceOf(card, provenance.weights),
+    license: signing.license ?? licenceOf(backbone),
     inputs: [image],
     ...(kind.signature === 'classifier' ? classifierOutputs : detectorOutputMetadata),
   };
@@ -177,10 +176,10 @@ function listClasses(classes: readonly string[]): string {
   return more === 0 ? classes.join(', ') : `${listed.join(', ')} and ${more} more`;
 }
 
-/** The licence of the weights that training started from; of a file that the user brought it is not known. */
-function licenceOf({ title, weights }: BackboneCard, sha256: string): string {
-  return sha256 === weights.sha256
-    ? `Weights started from ${title} under ${weights.licence}: ${weights.origin}`
+/** The licence of the weights that training started from, where somebody says it. */
+function licenceOf({ title, weights: { licence, origin, sha256 } }: Backbone): string {
+  return licence
+    ? `Weights started from ${title} under ${licence}${origin ? `: ${origin}` : '.'}`
     : `Weights started from a file with the sha256 ${sha256}, under its own licence.`;
 }
 

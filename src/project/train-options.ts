@@ -4,14 +4,16 @@ import { GraftError } from '../base/errors.ts';
 import { type DeviceChoice, deviceChoices } from '../engine/device.ts';
 import { type Augmentation, defaultAugmentation, strongAugmentation } from '../image/augment.ts';
 import { type CameraChoice, cameraChoices } from '../image/camera.ts';
-import type { Preprocess } from '../image/preprocess.ts';
+import type { PixelsName } from '../import/find-preprocess.ts';
 import { defaultFineTuneOptions, type FineTuneOptions } from '../train/fine-tune.ts';
 import { defaultHeadOptions, type HeadOptions } from '../train/head.ts';
 import { type ScheduleName, scheduleNames } from '../train/schedules.ts';
-import type { BackboneCard } from '../zoo/card.ts';
 import { DEFAULT_BACKBONE, findCard } from '../zoo/cards.ts';
 import { defaultWorkers } from './defaults.ts';
+import { AUTO, type ModelLimits } from './model-limits.ts';
+import { isHubModel, isModelFile } from './open-backbone.ts';
 import { pickName } from './pick-name.ts';
+import { pixelsNames } from './pixels-names.ts';
 import { checkRanges } from './setting-ranges.ts';
 
 /** Options of `train`. Only `data` is needed, or `resume`. */
@@ -20,15 +22,27 @@ export interface TrainOptions {
   readonly data?: string;
   /** Folder of a run that was cut off: it goes on with its own settings, exactly where it was. */
   readonly resume?: string;
-  /** Name of the backbone. Default: mobilenet_v3_small. */
+  /**
+   * The backbone: a name of the zoo, `hf:owner/name[@revision]` for a model on the Hugging Face Hub, an .onnx or .tflite file
+   * with an image classifier, or `auto` for the best of the cached ones of the zoo on these photos. Default:
+   * mobilenet_v3_small.
+   */
   readonly model?: string;
-  /** Backbone weights to use instead of the card's. */
+  /** With `auto`: most milliseconds that a photo may take in LiteRT here, on one thread. Default: no limit. */
+  readonly maxLatency?: number;
+  /** With `auto`: most megabytes of the float32 .tflite file. Default: no limit. */
+  readonly maxSize?: number;
+  /** Weights of a backbone of the zoo to use instead of its own: GGUF or safetensors. */
   readonly weights?: string;
+  /** How a model file wants its pixels, where the file does not say: imagenet, signed, unit, bytes or caffe. */
+  readonly pixels?: PixelsName;
+  /** Fetch nothing: use what is cached. Default: false. */
+  readonly offline?: boolean;
   /** Most epochs of the head. Default: 60. */
   readonly epochs?: number;
   /** Photos per step. Default: 64. */
   readonly batch?: number;
-  /** Side of the input in pixels, a multiple of 32. Default: the card's, 224. */
+  /** Side of the input in pixels, a multiple of 32. Default: the backbone's own, mostly 224. */
   readonly imgsz?: number;
   /** Highest learning rate. Default: 0.003. */
   readonly lr?: number;
@@ -92,7 +106,7 @@ export interface TrainOptions {
   readonly fineTunePatience?: number;
   /**
    * Views per photo whose activations behind the frozen stages are cached; 0 renders new views in every epoch. Default: 8 where
-   * freeze is 5 or more and neither views 0 nor mixup speak against it, else 0.
+   * they take at most 32 KB a view (mobilenet_v3_small: freeze 5 to 12) and neither views 0 nor mixup speak against it, else 0.
    */
   readonly cutViews?: number;
   /** Minutes between checkpoints within an epoch. Default: 2. */
@@ -116,9 +130,14 @@ export interface TrainOptions {
 /** Every setting that a run really uses. */
 export interface TrainSettings {
   readonly data: string;
-  readonly card: BackboneCard;
-  readonly preprocess: Preprocess;
+  readonly model: string;
+  /** What the model may take when `auto` chooses it. */
+  readonly limits: ModelLimits;
   readonly weights: string | undefined;
+  readonly pixels: PixelsName | undefined;
+  readonly offline: boolean;
+  /** Side of the input; undefined for the backbone's own. */
+  readonly imgsz: number | undefined;
   readonly head: HeadOptions;
   /** Part of each class for validation; undefined when nobody asked and the default holds for flat folders. */
   readonly validationFraction: number | undefined;
@@ -133,7 +152,8 @@ export interface TrainSettings {
   readonly fineTuneAugmentation: Augmentation;
   /** First stage that is fine-tuned. */
   readonly freeze: number;
-  readonly cutViews: number;
+  /** Undefined when nobody asked: the default depends on the backbone. */
+  readonly cutViews: number | undefined;
   /** Minutes. */
   readonly saveEvery: number;
   readonly tensorboard: boolean;
@@ -164,13 +184,6 @@ export const CAMERA_SHARE = 0.5;
 export const DEFAULT_FREEZE = 0;
 
 /**
- * Augmented views whose activations are cached, and the first cut where that is so unless asked otherwise: at earlier ones
- * a view takes 38 to 401 KB, from here on 10 to 20 KB (59 KB behind the last stage).
- */
-export const DEFAULT_CUT_VIEWS = 8;
-export const CACHED_FROM = 5;
-
-/**
  * Fills in the defaults.
  * @throws GraftError `usage` for a value that cannot be used.
  */
@@ -178,9 +191,8 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   if (options.data === undefined) {
     throw new GraftError('usage', 'No photos were named.', 'Name a folder with one folder of photos per class.');
   }
-  const card = findCard(options.model ?? DEFAULT_BACKBONE);
   checkRanges(options);
-  const size = options.imgsz ?? card.preprocess.size;
+  const size = options.imgsz ?? 32;
   if (size % 32 !== 0) {
     throw new GraftError(
       'usage',
@@ -188,6 +200,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
       `The nearest is ${Math.round(size / 32) * 32}.`,
     );
   }
+  checkModel(options);
   const idle = Object.keys(defaultAugmentation).find(name => options[name as keyof Augmentation] !== undefined);
   if (options.views === 0 && idle !== undefined) {
     throw new GraftError(
@@ -221,19 +234,18 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   };
   const fineTune = resolveFineTuning(options);
   const freeze = options.freeze ?? DEFAULT_FREEZE;
-  const cacheable = freeze >= CACHED_FROM && options.views !== 0 && fineTune.mixup === 0;
-  const cutViews = options.cutViews ?? (cacheable ? DEFAULT_CUT_VIEWS : 0);
-  if (cutViews > 0 && freeze === 0) {
+  const { cutViews } = options;
+  if (cutViews && freeze === 0) {
     throw new GraftError(
       'usage',
       `cut-views is ${cutViews}, but no stage is frozen whose output could be cached.`,
       'Add --freeze with the number of stages that stay frozen, or leave --cut-views out.',
     );
   }
-  if (cutViews > 0 && fineTune.mixup > 0) {
+  if (cutViews && fineTune.mixup > 0) {
     throw new GraftError('usage', 'mixup blends photos, and cut-views keeps none.', 'Leave one of the two out.');
   }
-  if (cutViews > 0 && options.views === 0) {
+  if (cutViews && options.views === 0) {
     throw new GraftError(
       'usage',
       `cut-views is ${cutViews}, but there are no augmented views (views is 0).`,
@@ -247,9 +259,12 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     ) as unknown as Augmentation;
   return {
     data: options.data,
-    card,
-    preprocess: { ...card.preprocess, size },
+    model: options.model ?? DEFAULT_BACKBONE,
+    limits: { maxLatency: options.maxLatency, maxSize: options.maxSize },
     weights: options.weights,
+    pixels: options.pixels === undefined ? undefined : pickName('pixels', options.pixels, pixelsNames),
+    offline: options.offline ?? false,
+    imgsz: options.imgsz,
     head,
     validationFraction: options.val,
     manifest: options.manifest,
@@ -269,6 +284,23 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     name: options.name,
     existOk: options.existOk ?? false,
   };
+}
+
+/** Settings of the model that do not go together. */
+function checkModel({ model = DEFAULT_BACKBONE, weights, maxLatency, maxSize }: TrainOptions): void {
+  const isNamed = model !== AUTO && !isModelFile(model) && !isHubModel(model);
+  if (isNamed) findCard(model);
+  const limit = maxLatency !== undefined ? 'max-latency' : maxSize !== undefined ? 'max-size' : undefined;
+  if (limit !== undefined && model !== AUTO) {
+    throw new GraftError('usage', `${limit} is set, but the model is ${model}.`, 'Add --model auto, or leave it out.');
+  }
+  if (weights !== undefined && !isNamed) {
+    throw new GraftError(
+      'usage',
+      `weights is set, but the model ${model} comes with its own.`,
+      'Leave --weights out, or name a backbone of the zoo (graft models).',
+    );
+  }
 }
 
 function resolveFineTuning(options: TrainOptions): FineTuneOptions {

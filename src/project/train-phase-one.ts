@@ -9,11 +9,11 @@ import { type FeatureCache, openFeatureCache } from '../train/feature-cache.ts';
 import type { FeatureSet } from '../train/feature-set.ts';
 import { type TrainedHead, trainHead } from '../train/head.ts';
 import { recordKey } from '../train/record-cache.ts';
+import type { Backbone } from '../zoo/backbone.ts';
 import { buildFeatureGraph, featureWidth } from '../zoo/graphs.ts';
-import type { Weights } from '../zoo/load-weights.ts';
 import { headViews, validationView } from './camera-views.ts';
+import type { FittedSettings } from './fit-settings.ts';
 import { dropUnreadable } from './train-dataset.ts';
-import type { TrainSettings } from './train-options.ts';
 
 /** Features of this run's photos, and how many views were computed. */
 export interface Features {
@@ -22,23 +22,16 @@ export interface Features {
   readonly counts: { readonly computed: number; readonly cached: number };
 }
 
-/** Name of the folder, in the parts of the cache, of what this backbone makes with these weights. */
-export function backboneFolder({ card }: TrainSettings, weights: Weights): string {
-  return `${card.name}-${recordKey(weights.sha256, card.name, card.architecture).slice(0, 16)}`;
+/** Name of the folder, in the parts of the cache, of what this backbone makes with its weights. */
+export function backboneFolder({ name, graph, stages, weights }: Backbone): string {
+  return `${name}-${recordKey(weights.sha256, graph.nodes, stages).slice(0, 16)}`;
 }
 
 /** Opens the feature cache and computes what it lacks; photos that cannot be decoded after all leave the manifest. */
-export async function* openFeatures(
-  settings: TrainSettings,
-  scanned: Manifest,
-  weights: Weights,
-  cacheFolder: string,
-): Steps<Features> {
-  const { card, preprocess, augmentation, workers } = settings;
-  const cache = await openFeatureCache(
-    join(cacheFolder, 'features', backboneFolder(settings, weights)),
-    featureWidth(card),
-  );
+export async function* openFeatures(settings: FittedSettings, scanned: Manifest, cacheFolder: string): Steps<Features> {
+  const { backbone, augmentation, workers } = settings;
+  const folder = join(cacheFolder, 'features', backboneFolder(backbone));
+  const cache = await openFeatureCache(folder, featureWidth(backbone));
   try {
     const photos = scanned.photos.filter(photo => photo.split !== 'test');
     const { failed, ...counts } = yield* extractViews({
@@ -49,9 +42,9 @@ export async function* openFeatures(
         views: viewsOf(settings, photo),
       })),
       cache: cache.records,
-      makeGraph: () => writeOnnx(buildFeatureGraph({ ...card, preprocess }, weights.parameters)),
+      makeGraph: () => writeOnnx(buildFeatureGraph(backbone)),
       outputs: ['features'],
-      preprocess,
+      preprocess: backbone.preprocess,
       augmentation,
       workers,
     });
@@ -63,16 +56,18 @@ export async function* openFeatures(
 }
 
 /** The views of a photo that phase one reads. */
-function viewsOf(settings: TrainSettings, { sha256, split }: ManifestPhoto): readonly PhotoView[] {
+function viewsOf(settings: FittedSettings, { sha256, split }: ManifestPhoto): readonly PhotoView[] {
   return split === 'train' ? headViews(settings, sha256, settings.views) : [validationView(settings)];
 }
 
 /** Trains the head on the features of the manifest's train photos, watching its validation photos. */
-export async function* trainOnFeatures(settings: TrainSettings, { manifest, cache }: Features): Steps<TrainedHead> {
+export async function* trainOnFeatures(settings: FittedSettings, { manifest, cache }: Features): Steps<TrainedHead> {
   const featureSet = (split: string): FeatureSet => {
     const photos = manifest.photos.filter(photo => photo.split === split);
     const keys = photos.map(photo =>
-      viewsOf(settings, photo).map(view => viewKey(photo.sha256, view, settings.preprocess, settings.augmentation)),
+      viewsOf(settings, photo).map(view =>
+        viewKey(photo.sha256, view, settings.backbone.preprocess, settings.augmentation),
+      ),
     );
     const labels = photos.map(photo => manifest.classes.indexOf(photo.class));
     const read: FeatureSet['read'] = (photo, view, out, offset) => cache.read(keys[photo]![view]!, out, offset);

@@ -17,32 +17,31 @@ import {
 } from '../train/head.ts';
 import { type EventFile, openEventFile } from '../train/tensorboard.ts';
 import { openTrainer, type Trainer } from '../train/trainer.ts';
-import { buildTrainedGraph, stageOfParameter, trainedParameters } from '../zoo/graphs.ts';
-import type { Weights } from '../zoo/load-weights.ts';
-import type { Parameters } from '../zoo/parameters.ts';
+import type { Backbone } from '../zoo/backbone.ts';
+import { buildTrainedGraph, trainedParameters } from '../zoo/graphs.ts';
+import { stageParameters, withParameters } from '../zoo/stages.ts';
+import type { FittedSettings } from './fit-settings.ts';
 import { dependencyVersion } from './machine.ts';
 import type { Provenance } from './provenance.ts';
 import { scalarsOf, writeResults } from './results.ts';
 import { runFiles } from './run-folder.ts';
-import type { TrainSettings } from './train-options.ts';
 import { openSource } from './train-source.ts';
 
 /** Settings with the device that was chosen. */
-export type PhaseTwoSettings = TrainSettings & { readonly device: Device };
+export type PhaseTwoSettings = FittedSettings & { readonly device: Device };
 
 /** What fine-tuning starts from. */
 export interface PhaseTwo {
   readonly settings: PhaseTwoSettings;
   readonly folder: string;
   readonly manifest: Manifest;
-  readonly weights: Weights;
   readonly head: TrainedHead;
   readonly provenance: Provenance;
 }
 
 /** What it gives: the backbone and the head of the best epoch. */
 export interface FineTuned {
-  readonly parameters: Parameters;
+  readonly backbone: Backbone;
   readonly head: HeadWeights;
   readonly records: readonly EpochRecord[];
   readonly best: BestEpoch;
@@ -52,15 +51,15 @@ export interface FineTuned {
 
 /** All that a checkpoint depends on: it can be resumed only where this is the same. */
 export function identifyTraining(settings: PhaseTwoSettings, provenance: Provenance): CheckpointIdentity {
-  const { head, fineTune: options, freeze, cutViews, views, augmentation, card, preprocess, camera } = settings;
+  const { head, fineTune: options, freeze, cutViews, views, augmentation, backbone, camera } = settings;
   return {
     graft: provenance.graft,
     'onnxruntime-node': dependencyVersion('onnxruntime-node'),
-    backbone: card.name,
+    backbone: backbone.name,
     weights: provenance.weights,
     classes: provenance.classes,
     dataset: provenance.dataset,
-    preprocess,
+    preprocess: backbone.preprocess,
     augmentation,
     views,
     camera,
@@ -84,11 +83,10 @@ export interface OpenedPhaseTwo {
 
 /** Fills the caches that fine-tuning reads and starts its threads, at the head of phase one. */
 export async function* openPhaseTwo(job: Omit<PhaseTwo, 'folder'>): Steps<OpenedPhaseTwo> {
-  const { settings, manifest, weights, head, provenance } = job;
-  const { card, freeze, fineTune: options } = settings;
-  const sized = { ...card, preprocess: settings.preprocess };
+  const { settings, manifest, head, provenance } = job;
+  const { backbone, freeze, fineTune: options } = settings;
   const classes = provenance.classes.length;
-  const source = yield* openSource(settings, manifest, weights);
+  const source = yield* openSource(settings, manifest);
   try {
     const { train, validation } = source;
     const unfolded = unfoldScaling(head, head.scaling);
@@ -99,14 +97,15 @@ export async function* openPhaseTwo(job: Omit<PhaseTwo, 'folder'>): Steps<Opened
       mean: float32([width], head.scaling.mean),
       inverse: float32([width], head.scaling.inverse),
     };
-    const stages = card.featureWidths.length;
+    const stages = backbone.stages.length;
+    const stageOf = new Map(stageParameters(backbone).flatMap((names, stage) => names.map(name => [name, stage])));
     const classWeights = balanceClasses(
       train.map(({ label }) => label),
       classes,
     );
     const trainer = await openTrainer({
-      model: buildTrainedGraph(sized, weights.parameters, tensors, freeze, source.kind.kind === 'activations'),
-      parameters: trainedParameters(card, weights.parameters, freeze),
+      model: buildTrainedGraph(backbone, tensors, freeze, source.kind.kind === 'activations'),
+      parameters: trainedParameters(backbone, freeze),
       classes,
       source: source.kind,
       loss: { labelSmoothing: options.labelSmoothing, classWeights },
@@ -114,9 +113,9 @@ export async function* openPhaseTwo(job: Omit<PhaseTwo, 'folder'>): Steps<Opened
       workers: settings.workers,
       device: settings.device,
       optimiser: { name: options.optimiser, clipNorm: options.clipNorm, averageDecay: options.averageDecay },
-      rateOf: name => options.layerDecay ** (stages - (stageOfParameter(name) ?? stages)),
-      // Biases and BatchNorm do not decay: they have one dimension.
-      decayOf: (_name, shape) => (shape.length > 1 ? options.weightDecay : 0),
+      rateOf: name => options.layerDecay ** (stages - (stageOf.get(name) ?? stages)),
+      // Biases and BatchNorm do not decay: they have one dimension, whatever their shape.
+      decayOf: (_name, shape) => (shape.filter(dim => dim > 1).length > 1 ? options.weightDecay : 0),
     });
     const close = async () => {
       await trainer.close();
@@ -131,7 +130,7 @@ export async function* openPhaseTwo(job: Omit<PhaseTwo, 'folder'>): Steps<Opened
 
 /** Fine-tunes, from the run's last checkpoint if there is one. */
 export async function* fineTuneRun(job: PhaseTwo): Steps<FineTuned> {
-  const { settings, folder, weights, head, provenance } = job;
+  const { settings, folder, head, provenance } = job;
   const opened = yield* openPhaseTwo(job);
   const { spans } = opened.trainer;
   let events: EventFile | undefined;
@@ -173,11 +172,10 @@ export async function* fineTuneRun(job: PhaseTwo): Steps<FineTuned> {
       yield { type: 'note', message };
     }
     const tuned = viewTensors({ spans }, result.parameters);
-    const parameters = new Map(weights.parameters);
-    for (const [name, tensor] of Object.entries(tuned)) if (parameters.has(name)) parameters.set(name, tensor);
+    const backbone = withParameters(settings.backbone, new Map(Object.entries(tuned)));
     const trained = { weight: tuned['head.weight']!.data, bias: tuned['head.bias']!.data };
     const { records, best, start } = result;
-    return { parameters, head: foldScaling(trained, head.scaling), records, best, start };
+    return { backbone, head: foldScaling(trained, head.scaling), records, best, start };
   } finally {
     await opened.close();
     await events?.close();

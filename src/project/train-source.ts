@@ -11,12 +11,11 @@ import { type Extraction, type ExtractOptions, extractViews, viewKey } from '../
 import type { FineTunePhoto } from '../train/fine-tune.ts';
 import { openRecordCache, type RecordCache, type RecordCacheOptions } from '../train/record-cache.ts';
 import type { TrainSource } from '../train/train-worker.ts';
-import { buildFrozenGraph, cutShape, frozenWidth } from '../zoo/graphs.ts';
-import type { Weights } from '../zoo/load-weights.ts';
+import { buildFrozenGraph, cutShape, pooledWidth } from '../zoo/graphs.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { trainingView, validationView } from './camera-views.ts';
+import type { FittedSettings } from './fit-settings.ts';
 import { dropUnreadable } from './train-dataset.ts';
-import type { TrainSettings } from './train-options.ts';
 import { backboneFolder } from './train-phase-one.ts';
 
 /** Most bytes that decoded photos, and activations, may take in the cache: each 28,000 photos at 224 px. */
@@ -39,13 +38,14 @@ type Fill = Omit<RecordCacheOptions, 'maxBytes'> &
  * camera sees some of the views; or, with `cutViews`, what the frozen stages make of so many views, so that they are never
  * computed again.
  */
-export async function* openSource(settings: TrainSettings, manifest: Manifest, weights: Weights): Steps<Source> {
-  const { camera, preprocess, workers, cutViews, data } = settings;
+export async function* openSource(settings: FittedSettings, manifest: Manifest): Steps<Source> {
+  const { camera, workers, cutViews, data } = settings;
+  const { preprocess } = settings.backbone;
   const augmentation = settings.fineTuneAugmentation;
   const cut = cutViews > 0;
   const photos = manifest.photos.filter(photo => photo.split !== 'test');
   const fills = new Map<CameraChoice, Fill>();
-  if (cut) fills.set(camera, fillActivations(settings, photos, weights));
+  if (cut) fills.set(camera, fillActivations(settings, photos));
   else for (const seenBy of new Set(['none', camera] as const)) fills.set(seenBy, fillPhotos(settings, photos, seenBy));
   const caches = new Map<CameraChoice, RecordCache>();
   const close = async () => {
@@ -93,16 +93,16 @@ export async function* openSource(settings: TrainSettings, manifest: Manifest, w
 }
 
 /** Decoded photos, or their frames where a camera sees them. Validation photos are seen in one way only. */
-function fillPhotos(settings: TrainSettings, photos: readonly ManifestPhoto[], camera: CameraChoice): Fill {
-  const { preprocess, data } = settings;
-  const { size, fit, kernel } = preprocess;
+function fillPhotos(settings: FittedSettings, photos: readonly ManifestPhoto[], camera: CameraChoice): Fill {
+  const { backbone, data } = settings;
+  const { size, fit, kernel } = backbone.preprocess;
   const kind = camera === 'none' ? 'pixels' : 'frames';
   const name = camera === 'none' ? `${size}-${fit}-${kernel}` : `${camera}-${FRAME.width}x${FRAME.height}`;
   return {
     stage: camera === 'none' ? 'photos' : 'frames',
     folder: join(cacheFolder(), kind, name),
     suffix: kind,
-    bytes: bytesForViews(camera, preprocess),
+    bytes: bytesForViews(camera, backbone.preprocess),
     photos: photos
       .filter(({ split }) => split === 'train' || camera === settings.camera)
       .map(({ path, sha256 }) => ({ file: resolve(data, path), sha256, views: [{ number: 0, camera }] })),
@@ -111,14 +111,14 @@ function fillPhotos(settings: TrainSettings, photos: readonly ManifestPhoto[], c
 }
 
 /** What the frozen stages make of the views. */
-function fillActivations(settings: TrainSettings, photos: readonly ManifestPhoto[], weights: Weights): Fill {
-  const { card, preprocess, freeze, cutViews, data } = settings;
+function fillActivations(settings: FittedSettings, photos: readonly ManifestPhoto[]): Fill {
+  const { backbone, freeze, cutViews, data } = settings;
   const { cut, pooled } = activationsOf(settings);
   const bytes = 2 * (sizeOf(cut) + pooled);
   requireRoom(photos, cutViews, bytes);
   return {
     stage: 'activations',
-    folder: join(cacheFolder(), 'activations', `${backboneFolder(settings, weights)}-${freeze}`),
+    folder: join(cacheFolder(), 'activations', `${backboneFolder(backbone)}-${freeze}`),
     suffix: 'activations',
     bytes,
     photos: photos.map(photo => ({
@@ -126,17 +126,17 @@ function fillActivations(settings: TrainSettings, photos: readonly ManifestPhoto
       sha256: photo.sha256,
       views: viewsOf(settings, photo),
     })),
-    makeGraph: () => writeOnnx(buildFrozenGraph({ ...card, preprocess }, weights.parameters, freeze)),
-    outputs: ['cut', 'pooled'],
+    makeGraph: () => writeOnnx(buildFrozenGraph(backbone, freeze)),
+    outputs: pooled > 0 ? ['cut', 'pooled'] : ['cut'],
   };
 }
 
-function activationsOf({ card, preprocess, freeze }: TrainSettings): TrainSource & { kind: 'activations' } {
-  return { kind: 'activations', cut: cutShape({ ...card, preprocess }, freeze), pooled: frozenWidth(card, freeze) };
+function activationsOf({ backbone, freeze }: FittedSettings): TrainSource & { kind: 'activations' } {
+  return { kind: 'activations', cut: cutShape(backbone, freeze), pooled: pooledWidth(backbone, freeze) };
 }
 
 /** The views of a photo whose activations are cached. */
-function viewsOf(settings: TrainSettings, { sha256, split }: ManifestPhoto): PhotoView[] {
+function viewsOf(settings: FittedSettings, { sha256, split }: ManifestPhoto): PhotoView[] {
   const cached = Array.from({ length: split === 'train' ? settings.cutViews : 0 }, (_, i) =>
     trainingView(settings, sha256, i + 1),
   );
@@ -156,8 +156,9 @@ function requireRoom(photos: readonly ManifestPhoto[], cutViews: number, bytes: 
 }
 
 /** Makes sure that every view is there; others' records may have taken the room. */
-export function requireViews(cache: Pick<RecordCache, 'locate'>, manifest: Manifest, settings: TrainSettings): void {
-  const { preprocess, fineTuneAugmentation } = settings;
+export function requireViews(cache: Pick<RecordCache, 'locate'>, manifest: Manifest, settings: FittedSettings): void {
+  const { fineTuneAugmentation } = settings;
+  const { preprocess } = settings.backbone;
   for (const photo of manifest.photos) {
     if (photo.split === 'test') continue;
     for (const view of viewsOf(settings, photo)) {

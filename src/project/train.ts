@@ -8,8 +8,8 @@ import type { Metrics } from '../evaluate/metrics.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import { loadHead, saveHead } from '../train/checkpoint.ts';
 import type { TrainedHead } from '../train/head.ts';
-import { loadWeights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
+import { type ModelChoice, openChosen } from './choose-model.ts';
 import { startClassifiers } from './classify-files.ts';
 import { startClock } from './clock.ts';
 import { describeModel, describeRun } from './describe-run.ts';
@@ -44,6 +44,10 @@ export interface FineTuningResult {
 /** What metrics.json holds, beside the run's folder. Accuracies are in 0..1. */
 export interface TrainResult {
   readonly run: string;
+  /** The backbone, as `--model` names it. */
+  readonly model: string;
+  /** How `auto` chose it; null where it was named. */
+  readonly choice: ModelChoice | null;
   readonly classes: readonly string[];
   /** Photos per split and class. */
   readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -81,17 +85,17 @@ export async function* train(options: TrainOptions): AsyncGenerator<VerbEvent<Tr
 /** `train` as a part of other verbs. `base` is the name of a run that the user did not name. */
 export async function* runTraining(job: TrainingJob, base: string): Steps<TrainResult> {
   const { options } = job;
-  const settings = { ...job.settings, device: await chooseDevice(job.settings.device) };
+  const asked = { ...job.settings, device: await chooseDevice(job.settings.device) };
   const clock = startClock();
-  if (settings.camera !== 'none') {
-    const message = `For the camera ${settings.camera}: ${100 * settings.cameraShare} % of the augmented views are as it sees a photo, and the epoch is chosen on the validation photos as it sees them.`;
+  if (asked.camera !== 'none') {
+    const message = `For the camera ${asked.camera}: ${100 * asked.cameraShare} % of the augmented views are as it sees a photo, and the epoch is chosen on the validation photos as it sees them.`;
     yield { type: 'note', message };
   }
   const cache = cacheFolder();
-  const scanned = yield* readDataset(settings, cache);
+  const scanned = yield* readDataset(asked, cache);
   clock.lap('scan');
 
-  const weights = yield* loadWeights(settings.card, cache, settings.weights);
+  const { settings, choice } = yield* openChosen(asked, scanned, cache);
   const { project, name, existOk } = settings;
   const folder = job.folder ?? (await makeRunFolder({ project, name, existOk }, base));
   // The runtimes that will prove the export load on one core while the head trains on another.
@@ -100,9 +104,9 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
     await dropUnfinishedFiles(folder);
     if (job.folder === undefined) await clearRunFolder(folder);
     else yield* requireUnchanged(scanned, settings);
-    const features = yield* openFeatures(settings, scanned, weights, cache);
+    const features = yield* openFeatures(settings, scanned, cache);
     const { manifest, counts } = features;
-    const provenance = describeModel(settings, manifest, weights);
+    const provenance = describeModel(settings, manifest);
     clock.lap('features');
     let head: TrainedHead;
     try {
@@ -118,16 +122,13 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
     clock.lap('head');
 
     const tuned =
-      settings.fineTune.epochs > 0
-        ? yield* fineTuneRun({ settings, folder, manifest, weights, head, provenance })
-        : undefined;
+      settings.fineTune.epochs > 0 ? yield* fineTuneRun({ settings, folder, manifest, head, provenance }) : undefined;
     if (tuned) clock.lap('fine_tuning');
 
     const photos = labelledFiles(manifest, 'validation', settings.data);
     const chosenOn = { camera: settings.camera, accuracy: (tuned?.best ?? bestOfHead(head)).validationAccuracy };
     const network: TrainedNetwork = {
-      card: { ...settings.card, preprocess: settings.preprocess },
-      parameters: tuned?.parameters ?? weights.parameters,
+      backbone: tuned?.backbone ?? settings.backbone,
       head: linearHead(tuned?.head ?? head),
       provenance: { ...provenance, validation: { accuracy: chosenOn.accuracy, images: photos.length } },
     };
@@ -142,6 +143,8 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
 
     const result: TrainResult = {
       run: folder,
+      model: settings.model,
+      choice,
       classes: manifest.classes,
       counts: countPhotos(manifest),
       excluded: manifest.excluded.length,

@@ -7,12 +7,12 @@ import { loadManifest, type Manifest } from '../dataset/manifest.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { loadTrained } from '../train/checkpoint.ts';
 import type { HeadWeights } from '../train/head.ts';
-import type { BackboneCard } from '../zoo/card.ts';
-import { findCard } from '../zoo/cards.ts';
+import type { Backbone } from '../zoo/backbone.ts';
 import type { LinearHead } from '../zoo/graphs.ts';
-import { loadWeights } from '../zoo/load-weights.ts';
-import type { Parameters } from '../zoo/parameters.ts';
+import { withParameters } from '../zoo/stages.ts';
 import { cacheFolder } from './cache-folder.ts';
+import { type BackboneChoice, openBackbone } from './open-backbone.ts';
+import { isPixelsName } from './pixels-names.ts';
 import type { Provenance } from './provenance.ts';
 import { readModel } from './read-model.ts';
 import { runFiles } from './run-folder.ts';
@@ -20,9 +20,8 @@ import { hashDataset } from './train-dataset.ts';
 
 /** The trained network as it can be built again. */
 export interface TrainedNetwork {
-  /** With the input size of the run. */
-  readonly card: BackboneCard;
-  readonly parameters: Parameters;
+  /** With the input size and the parameters of the run. */
+  readonly backbone: Backbone;
   readonly head: LinearHead;
   readonly provenance: Provenance;
 }
@@ -53,9 +52,8 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
   if (runtime !== 'onnx') {
     throw new GraftError('bad-run', `${folder} is no run folder.`, 'Name the folder that graft train made.');
   }
-  const { weights: file, photos } = await readArgs(folder);
+  const { photos, ...said } = await readArgs(folder);
   const { validation, isTuned } = await readMetrics(folder);
-  const card = { ...findCard(provenance.backbone), preprocess: provenance.preprocess };
   const manifest = await loadManifest(join(folder, runFiles.manifest));
   if (hashDataset(manifest) !== provenance.dataset) {
     throw new GraftError(
@@ -64,20 +62,21 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
       'Train anew, or put the manifest of the run back.',
     );
   }
-  const weights = yield* loadWeights(card, cacheFolder(), file);
-  if (weights.sha256 !== provenance.weights) {
+  const choice = { model: provenance.backbone, ...said, imgsz: provenance.preprocess.size };
+  const { backbone } = yield* openBackbone(choice, cacheFolder());
+  const { sha256, file } = backbone.weights;
+  if (sha256 !== provenance.weights) {
     throw new GraftError(
       'bad-run',
-      `The run started from weights with the sha256 ${provenance.weights}, and ${file ?? card.name} has ${weights.sha256}.`,
-      'Put the weights file of the run back.',
+      `The run started from weights with the sha256 ${provenance.weights}, and ${file} has ${sha256}.`,
+      'Put the file of the run back.',
     );
   }
   const identity = { dataset: provenance.dataset, weights: provenance.weights, classes: provenance.classes };
   const { head, tuned } = await loadTrained(join(folder, runFiles.weights), identity, isTuned);
   return {
     folder,
-    card,
-    parameters: new Map([...weights.parameters, ...tuned]),
+    backbone: withParameters(backbone, tuned),
     head: linearHead(head),
     provenance: { ...provenance, ...(validation && { validation }) },
     manifest,
@@ -102,14 +101,20 @@ async function readMetrics(folder: string): Promise<{ isTuned: boolean; validati
 }
 
 /** What args.json says of the run's files. */
-async function readArgs(folder: string): Promise<{ weights?: string; photos: string }> {
+async function readArgs(folder: string): Promise<{ photos: string } & Partial<BackboneChoice>> {
   const file = join(folder, runFiles.args);
-  const args = (await readJson(file)) as { readonly settings?: { data?: unknown; weights?: unknown } } | null;
+  const args = (await readJson(file)) as { readonly settings?: Record<string, unknown> } | null;
   const settings = args?.settings;
   if (typeof settings?.data !== 'string') {
     throw new GraftError('bad-run', `${file} does not say where the photos are.`, 'Train anew with this version.');
   }
-  return { photos: settings.data, ...(typeof settings.weights === 'string' && { weights: settings.weights }) };
+  const { data, model, weights, pixels } = settings;
+  return {
+    photos: data as string,
+    ...(typeof model === 'string' && { model }),
+    ...(typeof weights === 'string' && { weights }),
+    ...(isPixelsName(pixels) && { pixels }),
+  };
 }
 
 /** The value in a JSON file; null when it holds none. */

@@ -33,9 +33,10 @@ interface ArrayOf<A> {
 const order = Object.keys(formats) as DataType[];
 
 /** What the header says about a tensor. Offsets count from the end of the header. */
-interface TensorInfo {
+export interface TensorInfo {
   readonly name: string;
-  readonly dtype: DataType;
+  /** As the format calls it. */
+  readonly format: string;
   readonly shape: readonly number[];
   readonly start: number;
   readonly end: number;
@@ -91,6 +92,21 @@ export function readSafetensors(
   bytes: Uint8Array,
   where: string,
 ): { tensors: Map<string, Tensor>; metadata: Record<string, string> } {
+  const sizes = new Map(order.map(key => [formats[key][0], formats[key][1].BYTES_PER_ELEMENT]));
+  const { infos, data, metadata, fail } = parseSafetensors(bytes, where, sizes);
+  return { tensors: new Map(infos.map(info => [info.name, copyTensor(info, data, fail)])), metadata };
+}
+
+/**
+ * The parts of a safetensors file, checked, with the tensors in the order of their bytes. `data` is a part of `bytes`.
+ * @param sizes bytes of an element of each type that the caller takes, by the format's name for it.
+ * @throws GraftError `bad-weights`, as `fail` does.
+ */
+export function parseSafetensors(
+  bytes: Uint8Array,
+  where: string,
+  sizes: ReadonlyMap<string, number>,
+): { infos: TensorInfo[]; data: Uint8Array; metadata: Record<string, string>; fail: Fail } {
   const fail: Fail = (reason, hint) => {
     throw new GraftError(
       'bad-weights',
@@ -101,15 +117,16 @@ export function readSafetensors(
   const headerBytes = readHeaderLength(bytes, fail);
   const header = parseHeader(bytes.subarray(WORD, WORD + headerBytes), fail);
   const entries = Object.entries(header).filter(([name]) => name !== METADATA);
-  const infos = entries.map(([name, value]) => checkInfo(name, value, fail));
+  const infos = entries.map(([name, value]) => checkInfo(name, value, sizes, fail));
   infos.sort((a, b) => a.start - b.start || a.end - b.end);
   const data = bytes.subarray(WORD + headerBytes);
   checkCover(infos, data.length, fail);
   const metadata = Object.hasOwn(header, METADATA) ? checkMetadata(header[METADATA], fail) : {};
-  return { tensors: new Map(infos.map(info => [info.name, copyTensor(info, data, fail)])), metadata };
+  return { infos, data, metadata, fail };
 }
 
-type Fail = (reason: string, hint?: string) => never;
+/** Refuses the file for a reason. */
+export type Fail = (reason: string, hint?: string) => never;
 
 function readHeaderLength(bytes: Uint8Array, fail: Fail): number {
   if (bytes.length < WORD) fail(`it has ${bytes.length} bytes, and the length of its header alone takes ${WORD}`);
@@ -170,7 +187,7 @@ function findEndOfString(text: string, start: number): number {
 }
 
 /** One tensor's entry, as far as it can be judged alone. */
-function checkInfo(name: string, value: unknown, fail: Fail): TensorInfo {
+function checkInfo(name: string, value: unknown, sizes: ReadonlyMap<string, number>, fail: Fail): TensorInfo {
   const tensor = `its tensor ${shorten(name)}`;
   if (!isUnicode(name)) fail(`${tensor} has half a surrogate pair in its name; Unicode is wanted`);
   if (!isRecord(value)) return fail(`${tensor} is described by ${shorten(value)}; an object is wanted`);
@@ -178,10 +195,11 @@ function checkInfo(name: string, value: unknown, fail: Fail): TensorInfo {
   const unknown = Object.keys(value).find(key => key !== 'dtype' && key !== 'shape' && key !== 'data_offsets');
   if (unknown !== undefined) fail(`${tensor} has a key ${shorten(unknown)}, which the format does not know`);
 
-  const dtype = order.find(key => formats[key][0] === value.dtype);
-  if (dtype === undefined) {
-    const known = order.map(key => formats[key][0]).join(', ');
-    return fail(`${tensor} has the dtype ${shorten(value.dtype)}; ${known} are read`, 'Save it as F32 or F16.');
+  const format = value.dtype as string;
+  const size = sizes.get(format);
+  if (size === undefined) {
+    const known = [...sizes.keys()].join(', ');
+    return fail(`${tensor} has the dtype ${shorten(format)}; ${known} are read`, 'Save it as F32 or F16.');
   }
   const { shape, data_offsets: offsets } = value;
   if (!isCounts(shape)) return fail(`${tensor} has the shape ${shorten(shape)}; a list of whole numbers is wanted`);
@@ -193,11 +211,11 @@ function checkInfo(name: string, value: unknown, fail: Fail): TensorInfo {
   }
   const [start, end] = offsets as [number, number];
   // Products of whole numbers are exact up to 2^53, and what is beyond, or NaN, is no difference of two offsets.
-  const wanted = sizeOf(shape) * formats[dtype][1].BYTES_PER_ELEMENT;
+  const wanted = sizeOf(shape) * size;
   if (end - start !== wanted) {
-    fail(`${tensor} has ${end - start} bytes; ${formats[dtype][0]} of shape ${shorten(shape)} takes ${wanted}`);
+    fail(`${tensor} has ${end - start} bytes; ${format} of shape ${shorten(shape)} takes ${wanted}`);
   }
-  return { name, dtype, shape, start, end };
+  return { name, format, shape, start, end };
 }
 
 /** Refuses data that belong to two tensors or to none. The tensors come in the order of their bytes. */
@@ -226,7 +244,8 @@ function checkMetadata(value: unknown, fail: Fail): Record<string, string> {
 }
 
 /** A copy, because a typed array must begin at a multiple of its element's size and the data need not. */
-function copyTensor({ name, dtype, shape, start, end }: TensorInfo, data: Uint8Array, fail: Fail): Tensor {
+function copyTensor({ name, format, shape, start, end }: TensorInfo, data: Uint8Array, fail: Fail): Tensor {
+  const dtype = order.find(key => formats[key][0] === format)!;
   const copy = new Uint8Array(data.subarray(start, end));
   const odd = dtype === 'bool' ? copy.find(byte => byte > 1) : undefined;
   if (odd !== undefined) fail(`its tensor ${shorten(name)} is BOOL and has the byte ${odd}; 0 and 1 are wanted`);

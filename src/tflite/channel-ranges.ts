@@ -51,6 +51,13 @@ export function summariseChannels(photos: readonly ChannelRanges[], covered = CO
   };
 }
 
+/** The ranges with every number changed, by its channel. */
+export const mapRanges = ({ min, max, mean }: ChannelRanges, change: (value: number, channel: number) => number) => ({
+  min: min.map(change),
+  max: max.map(change),
+  mean: mean.map(change),
+});
+
 /** Largest absolute value of a channel. */
 export const widthOf = ({ min, max }: ChannelRanges, channel: number): number =>
   Math.max(Math.abs(min[channel]!), Math.abs(max[channel]!));

@@ -5,6 +5,7 @@ import { floatsOf, type ModelDraft, startDraft } from './draft.ts';
 import { keepsChannels, takesChannelFactors } from './linearity.ts';
 import type { KnownOperator, TfliteModel } from './model.ts';
 import { Activation } from './schema.ts';
+import { weightChannels } from './weight-channels.ts';
 
 /** A model and the ranges of its values, by name. */
 export interface RangedModel {
@@ -107,12 +108,10 @@ function absorbFactors(operator: KnownOperator, draft: ModelDraft, factors: Map<
     case 'CONV_2D':
     case 'FULLY_CONNECTED':
     case 'DEPTHWISE_CONV_2D': {
-      // [out, kh, kw, in], [out, in]; depthwise [1, kh, kw, in * multiplier].
       const factor = found[0]!;
       const tensor = draft.tensors[weight]!;
-      const repeat = operator.op === 'DEPTHWISE_CONV_2D' ? operator.options.depth_multiplier : 1;
-      const period = factor.length * repeat;
-      const scaled = floatsOf(tensor).map((value, i) => value * factor[Math.floor((i % period) / repeat)]!);
+      const { inputOf } = weightChannels(tensor.shape, operator.op);
+      const scaled = floatsOf(tensor).map((value, i) => value * factor[inputOf(i, factor.length)]!);
       const weights = draft.addFloats(tensor.name, tensor.shape, scaled);
       return { ...operator, inputs: [input, weights, ...operator.inputs.slice(2)] };
     }

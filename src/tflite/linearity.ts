@@ -7,22 +7,23 @@ import { Activation } from './schema.ts';
 export const isHomogeneous = (activation: number): boolean =>
   activation === Activation.NONE || activation === Activation.RELU;
 
+/** True for a constant of one number. */
+export const isScalar = (model: TfliteModel, tensor: number): boolean =>
+  model.tensors[tensor]?.data !== undefined && sizeOf(model.tensors[tensor]!.shape) === 1;
+
 /** relu6(x + constant): it needs x itself. */
 export function isGate(model: TfliteModel, operator: TfliteOperator): operator is KnownOperator<'ADD'> {
   if (operator.op !== 'ADD' || operator.options.fused_activation_function !== Activation.RELU6) return false;
-  const constant = model.tensors[operator.inputs[1]!]!;
-  return (
-    constant.data !== undefined &&
-    sizeOf(constant.shape) === 1 &&
-    model.tensors[operator.outputs[0]!]!.shape.length === 4
-  );
+  return isScalar(model, operator.inputs[1]!) && model.tensors[operator.outputs[0]!]!.shape.length === 4;
 }
 
 /** True when the weights of a convolution or dense layer have a place for one factor per channel of its input. */
 export function takesChannelFactors(model: TfliteModel, operator: KnownOperator): boolean {
   const { shape } = model.tensors[operator.inputs[0]!]!;
-  if (operator.op === 'CONV_2D') return model.tensors[operator.inputs[1]!]!.shape[3] === shape[3];
-  return operator.op === 'DEPTHWISE_CONV_2D' || (operator.op === 'FULLY_CONNECTED' && shape.at(-1) === sizeOf(shape));
+  const isRow = shape.at(-1) === sizeOf(shape);
+  return (
+    operator.op === 'CONV_2D' || operator.op === 'DEPTHWISE_CONV_2D' || (operator.op === 'FULLY_CONNECTED' && isRow)
+  );
 }
 
 /** True for a MEAN over positions only. */

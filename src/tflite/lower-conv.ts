@@ -1,6 +1,7 @@
 // Convolutions: ordinary, grouped and depthwise, with the padding arithmetic of TFLite and what they can swallow.
 import type { Node } from '../onnx/graph.ts';
 import { float32, type Tensor, transpose } from '../tensor/tensor.ts';
+import { arranged, IMAGE_ORDER } from './axes.ts';
 import { finishGate, gateAfter } from './lower-elementwise.ts';
 import { floatConstant, fuseActivation, getValue, type Lowering, type Plan } from './plan.ts';
 import { Activation } from './schema.ts';
@@ -12,11 +13,8 @@ type Convolution = Node<'Conv'>;
 export const lowerConv: Lowering<'Conv'> = {
   infer(node, facts) {
     const input = getValue(facts, node.inputs[0]);
-    if (input.layout !== 'NCHW') {
-      return {
-        problem: 'it reads a value that is not an NCHW image',
-        remedy: 'Put a Transpose with perm [0, 3, 1, 2] between the input and the first Conv.',
-      };
+    if (input.shape.length !== 4) {
+      return { problem: 'it reads a value that is no image', remedy: 'Convolve values [N, channels, height, width].' };
     }
     const weight = floatConstant(facts, node.inputs[1]);
     const bias = node.inputs[2] ? floatConstant(facts, node.inputs[2]) : null;
@@ -26,7 +24,7 @@ export const lowerConv: Lowering<'Conv'> = {
         remedy: 'Store both as constants of the graph.',
       };
     }
-    const [, height, width, channels] = input.shape as [number, number, number, number];
+    const [, height, width, channels] = arranged(input, IMAGE_ORDER).shape as [number, number, number, number];
     const [out, perGroup, kernelHeight, kernelWidth] = weight.shape;
     const { group, kernel_shape: kernel } = node.attributes;
     const fits =
@@ -50,7 +48,7 @@ export const lowerConv: Lowering<'Conv'> = {
         remedy: 'Use a larger input size.',
       };
     }
-    return { layout: 'NCHW', shape };
+    return { order: IMAGE_ORDER, shape };
   },
 
   emit(node, plan) {
@@ -72,7 +70,12 @@ export const lowerConv: Lowering<'Conv'> = {
       dilation_h_factor: vertical.dilation,
     };
     const { group } = node.attributes;
-    const channels = getValue(plan, node.inputs[0]).shape[3]!;
+    const [, , , channels] = arranged(getValue(plan, node.inputs[0]), IMAGE_ORDER).shape as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const biasIndex = plan.store(node.inputs[2] || `${node.name}.bias`, bias);
     let made: number;
     if (group > 1 && group === channels) {

@@ -1,18 +1,9 @@
-// Dense layers, joining and softmax.
+// Dense layers and products of matrices.
 import type { Node } from '../onnx/graph.ts';
 import { float32, type Tensor, transpose } from '../tensor/tensor.ts';
-import {
-  type Facts,
-  fileAxis,
-  floatConstant,
-  fuseActivation,
-  getValue,
-  type Lowering,
-  type Plan,
-  type Refusal,
-  type Value,
-} from './plan.ts';
-import { Activation } from './schema.ts';
+import { arranged, graphOrder, isSameOrder, type Value, withLast } from './axes.ts';
+import { type Facts, floatConstant, fuseActivation, getValue, type Lowering, type Plan, type Refusal } from './plan.ts';
+import { Padding } from './schema.ts';
 
 /** A dense layer as FULLY_CONNECTED has it: weight [out, in] and bias [out]. */
 interface Dense {
@@ -20,8 +11,13 @@ interface Dense {
   readonly bias: Tensor<'float32'>;
 }
 
-function inferDense(node: Node, facts: Facts, dense: Dense | undefined): Value | Refusal {
+/** The value with the axis that is multiplied last in the file. */
+function denseInput(node: Node, facts: Facts): Value {
   const input = getValue(facts, node.inputs[0]);
+  return arranged(input, withLast(input.order, [input.order.length - 1]));
+}
+
+function inferDense(node: Node, facts: Facts, dense: Dense | undefined): Value | Refusal {
   if (!dense) {
     return {
       problem: 'its weight or bias is not a float32 constant of a plain dense layer',
@@ -29,28 +25,42 @@ function inferDense(node: Node, facts: Facts, dense: Dense | undefined): Value |
         'Store the weight as a constant [in, out] (or [out, in] with transB) and the bias as [out], with transA 0.',
     };
   }
+  const { order, shape } = denseInput(node, facts);
   const [out, inputs] = dense.weight.shape as [number, number];
-  if (input.layout !== 'flat' || input.shape.length !== 2 || input.shape[1] !== inputs) {
+  if (shape.length < 2 || shape.length > 4 || shape.at(-1) !== inputs || (node.op === 'Gemm' && shape.length !== 2)) {
     return {
-      problem: `its weight reads ${inputs} features and its input has the shape [${input.shape.join(', ')}]`,
+      problem: `its weight reads ${inputs} features and its input has the shape [${shape.join(', ')}]`,
       remedy: 'Pool the image to [1, features] before the dense layer (ReduceMean over axes 2 and 3, keepdims 0).',
     };
   }
-  return { layout: 'flat', shape: [1, out] };
+  return { order, shape: shape.with(-1, out) };
 }
 
-function emitDense(node: Node, plan: Plan, dense: Dense): void {
+/** FULLY_CONNECTED for a row; for lists of rows and images CONV_2D with a kernel of size 1, which has an 8-bit form. */
+function emitDense(node: Node, plan: Plan, { weight, bias }: Dense): void {
   const { activation, output } = fuseActivation(node, plan);
-  const inputs = [
-    plan.tensor(node.inputs[0]!),
-    plan.store(node.inputs[1]!, dense.weight),
-    plan.store(node.inputs[2] || `${node.name}.bias`, dense.bias),
-  ];
-  plan.emit('FULLY_CONNECTED', inputs, output, [1, dense.weight.shape[0]!], {
+  const { order, shape } = denseInput(node, plan);
+  const [out, inputs] = weight.shape as [number, number];
+  const input = node.inputs[0]!;
+  const biasIndex = plan.store(node.inputs[2] || `${node.name}.bias`, bias);
+  if (shape.length === 2) {
+    const operands = [plan.arrange(input, order), plan.store(node.inputs[1]!, weight), biasIndex];
+    const options = { fused_activation_function: activation, weights_format: 0, keep_num_dims: false };
+    plan.emit('FULLY_CONNECTED', operands, output, shape.with(-1, out), options);
+    return;
+  }
+  const wide = [...new Array<number>(4 - shape.length).fill(1), ...shape];
+  const rows = plan.reshape(plan.numbers(input, order), wide, `${node.name}.rows`);
+  const kernel = plan.store(node.inputs[1]!, { ...weight, shape: [out, 1, 1, inputs] });
+  const made = plan.emit('CONV_2D', [rows, kernel, biasIndex], `${output}.dense`, wide.with(-1, out), {
+    padding: Padding.VALID,
+    stride_w: 1,
+    stride_h: 1,
     fused_activation_function: activation,
-    weights_format: 0,
-    keep_num_dims: false,
+    dilation_w_factor: 1,
+    dilation_h_factor: 1,
   });
+  plan.alias(output, made);
 }
 
 /** Gemm: alpha goes into the weight, beta into the bias. */
@@ -76,75 +86,69 @@ function denseOfMatMul(node: Node<'MatMul'>, facts: Facts): Dense | undefined {
   return { weight, bias: float32([weight.shape[0]!], new Float32Array(weight.shape[0]!)) };
 }
 
+/** The Add of a constant per output that alone reads the product, and the constant. */
+function biasBehind(node: Node<'MatMul'>, facts: Facts, out: number) {
+  const reader = facts.onlyReader(node.outputs[0]!);
+  const name = reader?.op === 'Add' ? reader.inputs.find(input => facts.constant(input)) : undefined;
+  const bias = floatConstant(facts, name);
+  return bias?.data.length === out && bias.shape.at(-1) === out ? { add: reader!, bias } : undefined;
+}
+
 export const lowerGemm: Lowering<'Gemm'> = {
   infer: (node, facts) => inferDense(node, facts, denseOfGemm(node, facts)),
   emit: (node, plan) => emitDense(node, plan, denseOfGemm(node, plan)!),
 };
 
-/** MatMul with a constant on the right. */
+/** MatMul with a constant on the right -> FULLY_CONNECTED or CONV_2D; of two computed values -> BATCH_MATMUL. */
 export const lowerMatMul: Lowering<'MatMul'> = {
-  infer: (node, facts) => inferDense(node, facts, denseOfMatMul(node, facts)),
-  emit: (node, plan) => emitDense(node, plan, denseOfMatMul(node, plan)!),
+  infer: (node, facts) =>
+    facts.constant(node.inputs[1]) ? inferDense(node, facts, denseOfMatMul(node, facts)) : inferProduct(node, facts),
+  emit(node, plan) {
+    const dense = denseOfMatMul(node, plan);
+    if (!dense) {
+      emitProduct(node, plan);
+      return;
+    }
+    const behind = biasBehind(node, plan, dense.bias.data.length);
+    if (behind) plan.swallowed.add(behind.add);
+    const bias = behind && float32([behind.bias.data.length], behind.bias.data);
+    emitDense(behind ? { ...node, outputs: behind.add.outputs } : node, plan, bias ? { ...dense, bias } : dense);
+  },
 };
 
-/** Most values that one CONCATENATION joins: XNNPACK takes no more, and older releases of it take four. */
-const MAX_JOINED = 4;
+/** Orders in which BATCH_MATMUL reads both; that of the second has its last two axes turned where this saves a TRANSPOSE. */
+function productOrders(node: Node<'MatMul'>, facts: Facts) {
+  const [a, b] = node.inputs.map(name => getValue(facts, name)) as [Value, Value];
+  const order = graphOrder(a.order.length);
+  const turned = withLast(order.slice(0, -2), [order.length - 1, order.length - 2]);
+  return { a, b, order, turned: isSameOrder(b.order, turned) ? turned : undefined };
+}
 
-/** Concat of computed values -> CONCATENATION, several where there are many values. */
-export const lowerConcat: Lowering<'Concat'> = {
-  infer(node, facts) {
-    if (node.inputs.some(name => facts.constant(name))) {
-      return { problem: 'one of its inputs is a constant', remedy: 'Join computed values only.' };
-    }
-    const [first, ...rest] = node.inputs.map(name => getValue(facts, name)) as [Value, ...Value[]];
-    const axis = fileAxis(first, node.attributes.axis);
-    const outline = (value: Value) => `${value.layout} ${value.shape.map((dim, i) => (i === axis ? '*' : dim))}`;
-    if (axis < 1 || rest.some(value => outline(value) !== outline(first))) {
-      return {
-        problem: 'its inputs differ in layout or shape, or it joins along the batch',
-        remedy: 'Join values that are equal in every other dimension, along axis 1 or later.',
+function inferProduct(node: Node<'MatMul'>, facts: Facts): Value | Refusal {
+  const { a, b, order } = productOrders(node, facts);
+  const [left, right] = [a, b].map(value => arranged(value, graphOrder(value.order.length)).shape) as [
+    number[],
+    number[],
+  ];
+  const rank = left.length;
+  const fits =
+    rank >= 3 &&
+    rank <= 5 &&
+    right.length === rank &&
+    left.at(-1) === right.at(-2) &&
+    left.slice(0, -2).join() === right.slice(0, -2).join();
+  return fits
+    ? { order, shape: [...left.slice(0, -1), right.at(-1)!] }
+    : {
+        problem: `it multiplies [${left.join(', ')}] and [${right.join(', ')}]`,
+        remedy: 'Multiply values [N, ..., rows, columns] of one rank, from 3 to 5, or a value with a constant matrix.',
       };
-    }
-    const joined = rest.reduce((sum, value) => sum + value.shape[axis]!, first.shape[axis]!);
-    return { layout: first.layout, shape: first.shape.map((dim, i) => (i === axis ? joined : dim)) };
-  },
-  emit(node, plan) {
-    const { shape } = getValue(plan, node.outputs[0]);
-    const axis = fileAxis(getValue(plan, node.inputs[0]), node.attributes.axis);
-    const options = { axis, fused_activation_function: Activation.NONE };
-    const output = node.outputs[0]!;
-    let parts = node.inputs.map(name => ({ tensor: plan.tensor(name), shape: getValue(plan, name).shape }));
-    for (let level = 1; parts.length > MAX_JOINED; level++) {
-      const groups = Array.from({ length: Math.ceil(parts.length / MAX_JOINED) }, (_, i) =>
-        parts.slice(i * MAX_JOINED, (i + 1) * MAX_JOINED),
-      );
-      parts = groups.map((group, i) => {
-        if (group.length === 1) return group[0]!;
-        const width = group.reduce((sum, part) => sum + part.shape[axis]!, 0);
-        const joined = group[0]!.shape.map((dim, k) => (k === axis ? width : dim));
-        const inputs = group.map(part => part.tensor);
-        return {
-          tensor: plan.emit('CONCATENATION', inputs, `${output}.join${level}.${i}`, joined, options),
-          shape: joined,
-        };
-      });
-    }
-    const inputs = parts.map(part => part.tensor);
-    plan.emit('CONCATENATION', inputs, output, shape, options);
-  },
-};
+}
 
-/** Softmax over the last axis of the file's layout -> SOFTMAX. */
-export const lowerSoftmax: Lowering<'Softmax'> = {
-  infer(node, facts) {
-    const input = getValue(facts, node.inputs[0]);
-    return fileAxis(input, node.attributes.axis) === input.shape.length - 1
-      ? input
-      : { problem: `it runs along axis ${node.attributes.axis}`, remedy: 'Use axis 1: the classes or the channels.' };
-  },
-  emit(node, plan) {
-    const { shape } = getValue(plan, node.outputs[0]);
-    // The schema's default for beta is 0, which would make every output equal.
-    plan.emit('SOFTMAX', [plan.tensor(node.inputs[0]!)], node.outputs[0]!, shape, { beta: 1 });
-  },
-};
+function emitProduct(node: Node<'MatMul'>, plan: Plan): void {
+  const { order, turned } = productOrders(node, plan);
+  const [a, b] = node.inputs as readonly [string, string];
+  const inputs = [plan.arrange(a, order), plan.arrange(b, turned ?? order)];
+  const { shape } = getValue(plan, node.outputs[0]);
+  plan.emit('BATCH_MATMUL', inputs, node.outputs[0]!, shape, { adj_x: false, adj_y: turned !== undefined });
+}

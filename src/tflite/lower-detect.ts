@@ -1,6 +1,8 @@
 // What a detector picks: the best classes, what belongs to them, and their places as numbers.
 import { sizeOf, toNumbers } from '../tensor/tensor.ts';
-import { fileAxis, getValue, int32, type Lowering, scalarConstant } from './plan.ts';
+import { fileAxis, withoutAxes } from './axes.ts';
+import { emitSlice } from './lower-shape.ts';
+import { getValue, int32, type Lowering, scalarConstant } from './plan.ts';
 import { tensorTypes } from './schema.ts';
 
 /** TopK along the last axis of the file -> TOPK_V2, whose second output holds int32. */
@@ -27,7 +29,7 @@ export const lowerTopK: Lowering<'TopK'> = {
   },
 };
 
-/** Gather by a list of whole numbers -> GATHER. */
+/** Gather by a list of whole numbers -> GATHER; by one constant number -> STRIDED_SLICE, RESHAPE. */
 export const lowerGather: Lowering<'Gather'> = {
   infer(node, facts) {
     const input = getValue(facts, node.inputs[0]);
@@ -37,31 +39,44 @@ export const lowerGather: Lowering<'Gather'> = {
     const isComputed = 'type' in indices && indices.type === 'INT32';
     const size = input.shape[axis]!;
     const isInside = constant && toNumbers(constant).every(index => index >= -size && index < size);
-    if (axis < 1 || indices.shape.length !== 1 || !(isComputed || isInside)) {
+    const isOne = indices.shape.length === 0;
+    if (axis < 0 || indices.shape.length > 1 || !(isInside || (isComputed && !isOne && input.order[axis]! > 0))) {
       return {
         problem: 'it does not take a list of places along one axis',
-        remedy: 'Give the places as [count], from TopK or as a constant, along axis 1 or later.',
+        remedy: 'Give the places as a constant, or as [count] from TopK along axis 1 or later.',
       };
     }
-    return { ...input, shape: input.shape.with(axis, sizeOf(indices.shape)) };
+    if (!isOne) return { ...input, shape: input.shape.with(axis, sizeOf(indices.shape)) };
+    const shape = input.shape.toSpliced(axis, 1);
+    return { ...input, order: withoutAxes(input.order, [input.order[axis]!]), shape };
   },
   emit(node, plan) {
     const input = getValue(plan, node.inputs[0]);
     const axis = fileAxis(input, node.attributes.axis);
     const constant = plan.constant(node.inputs[1]);
     const places = constant && toNumbers(constant).map(index => (index < 0 ? index + input.shape[axis]! : index));
+    const output = node.outputs[0]!;
+    if (places && constant.shape.length === 0) {
+      const start = input.shape.map((_, i) => (i === axis ? places[0]! : 0));
+      const ranges = { start, length: input.shape.with(axis, 1), step: input.shape.map(() => 1) };
+      const { shape } = getValue(plan, output);
+      const slice = emitSlice(plan, node, ranges, `${output}.slice`);
+      const target = plan.store(`${node.name}.shape`, int32([shape.length], shape));
+      plan.emit('RESHAPE', [slice, target], output, shape, { new_shape: shape });
+      return;
+    }
     const indices = places ? plan.store(node.inputs[1]!, int32([places.length], places)) : plan.tensor(node.inputs[1]!);
-    const { shape } = getValue(plan, node.outputs[0]);
-    plan.emit('GATHER', [plan.tensor(node.inputs[0]!), indices], node.outputs[0]!, shape, { axis, batch_dims: 0 });
+    const { shape } = getValue(plan, output);
+    plan.emit('GATHER', [plan.tensor(node.inputs[0]!), indices], output, shape, { axis, batch_dims: 0 });
   },
 };
 
 /** Cast of whole numbers to float32 -> CAST. */
 export const lowerCast: Lowering<'Cast'> = {
   infer(node, facts) {
-    const { layout, shape, type } = getValue(facts, node.inputs[0]);
+    const { order, shape, type } = getValue(facts, node.inputs[0]);
     return type === 'INT32' && node.attributes.to === 'float32'
-      ? { layout, shape }
+      ? { order, shape }
       : {
           problem: 'the file computes in float32 from its input on',
           remedy: 'Build the graph for a float32 image (input "signed").',

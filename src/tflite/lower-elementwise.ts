@@ -1,19 +1,8 @@
-// Element-wise ops: arithmetic with broadcasting, activations, and the squeeze-and-excitation gate.
+// Element-wise arithmetic with broadcasting, and the squeeze-and-excitation gate.
 import type { Node } from '../onnx/graph.ts';
-import { float32, type Tensor } from '../tensor/tensor.ts';
-import {
-  activationOf,
-  broadcast,
-  type Facts,
-  floatConstant,
-  fuseActivation,
-  getValue,
-  type Lowering,
-  operandTensor,
-  type Plan,
-  scalarConstant,
-  type Value,
-} from './plan.ts';
+import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
+import { arranged, broadcast, operandTensor, type Value, widened } from './axes.ts';
+import { type Facts, floatConstant, fuseActivation, getValue, type Lowering, type Plan } from './plan.ts';
 import { Activation } from './schema.ts';
 
 type BinaryOp = 'Add' | 'Div' | 'Max' | 'Min' | 'Mul' | 'Sub';
@@ -25,45 +14,53 @@ function lowerBinary(operator: 'ADD' | 'DIV' | 'MAXIMUM' | 'MINIMUM' | 'MUL' | '
       if (node.inputs.length !== 2) {
         return { problem: `it has ${node.inputs.length} inputs`, remedy: 'Combine two values at a time.' };
       }
-      const computed = node.inputs.filter(name => !facts.constant(name));
-      if (computed.length === 0) {
+      if (node.inputs.every(name => facts.constant(name))) {
         return { problem: 'both of its inputs are constants', remedy: 'Compute it before the graph is built.' };
       }
-      const value = getValue(facts, computed[0]);
-      const other = computed.length === 2 ? getValue(facts, computed[1]) : constantOperand(node, facts, value);
-      if (
-        other &&
-        other.layout === value.layout &&
-        (computed.length === 1 || other.shape.length === value.shape.length)
-      ) {
-        const shape = broadcast(value.shape, other.shape);
-        if (shape && shape.length === value.shape.length) return { layout: value.layout, shape };
-      }
+      const value = combine(node, facts);
+      if (value) return value;
       return {
-        problem: 'its inputs have shapes, layouts or types that do not go together in the file',
-        remedy: 'Combine values of one rank and layout, or a value with a float32 constant of at most its rank.',
+        problem: 'its inputs have shapes or types that do not go together in the file',
+        remedy: 'Combine values that broadcast to each other, or a value with a float32 constant of at most its rank.',
       };
     },
     emit(node, plan) {
-      const scales = node.inputs.map(name => plan.pendingScale.get(name) ?? 1);
-      const computed = node.inputs.find(name => !plan.constant(name))!;
+      const value = combine(node, plan)!;
       const inputs = node.inputs.map(name => {
         const constant = floatConstant(plan, name);
-        if (!constant) return plan.tensor(name);
-        const value = getValue(plan, computed);
+        if (!constant) return plan.arrange(name, value.order);
         return plan.store(name, alongRow(operandTensor(constant, value)!, value.shape));
       });
-      const scale = scales.reduce((product, factor) => product * factor, 1);
+      const scale = node.inputs.reduce((product, name) => product * (plan.pendingScale.get(name) ?? 1), 1);
       if (scale !== 1) plan.pendingScale.set(node.outputs[0]!, scale);
-      const { shape } = getValue(plan, node.outputs[0]);
       if (operator === 'MAXIMUM' || operator === 'MINIMUM') {
-        plan.emit(operator, inputs, node.outputs[0]!, shape, {});
+        plan.emit(operator, inputs, node.outputs[0]!, value.shape, {});
         return;
       }
       const { activation, output } = fuseActivation(node, plan);
-      plan.emit(operator, inputs, output, shape, { fused_activation_function: activation });
+      plan.emit(operator, inputs, output, value.shape, { fused_activation_function: activation });
     },
   };
+}
+
+/**
+ * What broadcasting makes of the two inputs: in the order of axes of the one with more numbers. Undefined when they do not
+ * go together.
+ */
+function combine(node: Node<BinaryOp>, facts: Facts): Value | undefined {
+  const values = node.inputs.filter(name => !facts.constant(name)).map(name => getValue(facts, name));
+  const [first, second] = values as [Value, Value?];
+  if (!second) {
+    const constant = node.inputs.map(name => floatConstant(facts, name)).find(tensor => tensor !== undefined);
+    const operand = constant && operandTensor(constant, first);
+    const shape = operand && broadcast(first.shape, operand.shape);
+    return shape?.length === first.shape.length ? { ...first, shape } : undefined;
+  }
+  const rank = Math.max(first.shape.length, second.shape.length);
+  const [a, b] = [widened(first, rank), widened(second, rank)];
+  const { order } = sizeOf(b.shape) > sizeOf(a.shape) ? b : a;
+  const shape = broadcast(arranged(a, order).shape, arranged(b, order).shape);
+  return shape && { order, shape };
 }
 
 /** Channels below which a number per channel is written out along a row. */
@@ -81,65 +78,12 @@ function alongRow(tensor: Tensor<'float32'>, image: readonly number[]): Tensor<'
   return float32([width!, channels!], data);
 }
 
-function constantOperand(node: Node<BinaryOp>, facts: Facts, value: Value): Value | undefined {
-  const constant = node.inputs.map(name => floatConstant(facts, name)).find(tensor => tensor !== undefined);
-  const tensor = constant && operandTensor(constant, value);
-  return tensor && { layout: value.layout, shape: tensor.shape };
-}
-
 export const lowerAdd: Lowering<'Add'> = lowerBinary('ADD');
 export const lowerDiv: Lowering<'Div'> = lowerBinary('DIV');
 export const lowerMax: Lowering<'Max'> = lowerBinary('MAXIMUM');
 export const lowerMin: Lowering<'Min'> = lowerBinary('MINIMUM');
 export const lowerMul: Lowering<'Mul'> = lowerBinary('MUL');
 export const lowerSub: Lowering<'Sub'> = lowerBinary('SUB');
-
-const sameAsInput = (node: Node, facts: Facts): Value => getValue(facts, node.inputs[0]);
-
-type UnaryOperator = 'EXP' | 'HARD_SWISH' | 'LOGISTIC' | 'NEG' | 'RELU' | 'RELU6' | 'SQRT' | 'TANH';
-
-/** An op of one value. */
-function lowerUnary(operator: UnaryOperator) {
-  return {
-    infer: sameAsInput,
-    emit(node: Node, plan: Plan): void {
-      const { shape } = sameAsInput(node, plan);
-      plan.emit(operator, [plan.tensor(node.inputs[0]!)], node.outputs[0]!, shape, {});
-    },
-  };
-}
-
-export const lowerExp: Lowering<'Exp'> = lowerUnary('EXP');
-export const lowerHardSwish: Lowering<'HardSwish'> = lowerUnary('HARD_SWISH');
-export const lowerNeg: Lowering<'Neg'> = lowerUnary('NEG');
-/** Where no operator before it can apply it. */
-export const lowerRelu: Lowering<'Relu'> = lowerUnary('RELU');
-export const lowerSigmoid: Lowering<'Sigmoid'> = lowerUnary('LOGISTIC');
-export const lowerSqrt: Lowering<'Sqrt'> = lowerUnary('SQRT');
-export const lowerTanh: Lowering<'Tanh'> = lowerUnary('TANH');
-
-/** Clip from 0 to 6 -> RELU6; between other numbers -> MAXIMUM and MINIMUM. */
-export const lowerClip: Lowering<'Clip'> = {
-  infer(node, facts) {
-    const limits = [1, 2].map(i => scalarConstant(facts, node.inputs[i]));
-    return limits.every(limit => limit !== undefined)
-      ? sameAsInput(node, facts)
-      : { problem: 'its limits are not two constant numbers', remedy: 'Store both as float32 scalars.' };
-  },
-  emit(node, plan) {
-    if (activationOf(plan, node) === Activation.RELU6) {
-      lowerUnary('RELU6').emit(node, plan);
-      return;
-    }
-    const [input, output] = [node.inputs[0]!, node.outputs[0]!];
-    const { shape } = sameAsInput(node, plan);
-    const [lowest, highest] = [1, 2].map(i =>
-      plan.store(node.inputs[i]!, float32([1], [scalarConstant(plan, node.inputs[i])!])),
-    ) as [number, number];
-    const raised = plan.emit('MAXIMUM', [plan.tensor(input), lowest], `${output}.raised`, shape, {});
-    plan.emit('MINIMUM', [raised, highest], output, shape, {});
-  },
-};
 
 /**
  * A hard-sigmoid: clip(alpha * x + beta, 0, 1) = relu6(factor * x + shift) / 6 with factor = 6 alpha, shift = 6 beta.
@@ -190,10 +134,10 @@ export function finishGate(gate: Gate, made: number, shape: readonly number[], p
 
 /** HardSigmoid that no Conv computes: [MUL +] ADD with RELU6, and the division by 6 unless the weights behind take it. */
 export const lowerHardSigmoid: Lowering<'HardSigmoid'> = {
-  infer: sameAsInput,
+  infer: (node, facts) => getValue(facts, node.inputs[0]),
   emit(node, plan) {
     const gate = planGate(node, plan);
-    const { shape } = sameAsInput(node, plan);
+    const { shape } = getValue(plan, node.inputs[0]);
     let input = plan.tensor(node.inputs[0]!);
     if (gate.factor !== 1) {
       const factor = plan.store(`${node.name}.factor`, float32([1], [gate.factor]));

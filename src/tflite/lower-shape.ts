@@ -1,70 +1,44 @@
-// What only moves numbers: reshaping in all its names, padding, slicing, and the Transpose that vanishes.
+// What only moves numbers: reshaping in all its names, transposing, padding and slicing.
 import type { Node } from '../onnx/graph.ts';
 import { resolveAxes, sliceRange } from '../onnx/shapes.ts';
 import { sizeOf, toNumbers } from '../tensor/tensor.ts';
-import {
-  type Facts,
-  fileAxis,
-  getValue,
-  int32,
-  type Lowering,
-  type Plan,
-  type Refusal,
-  scalarConstant,
-  type Value,
-} from './plan.ts';
+import { fileAxis, graphShape, reshapeValue, type Value } from './axes.ts';
+import { type Facts, getValue, int32, type Lowering, type Plan, type Refusal, scalarConstant } from './plan.ts';
 import { emitPad } from './windows.ts';
 
-/** Transpose from NHWC to NCHW: the file stays in NHWC, so that nothing is done. */
+/** Transpose: nothing; the axes are moved where an operator or a reshape needs it. */
 export const lowerTranspose: Lowering<'Transpose'> = {
   infer(node, facts) {
-    const { layout, shape } = getValue(facts, node.inputs[0]);
-    return layout === 'NHWC' && node.attributes.perm.join() === '0,3,1,2'
-      ? { layout: 'NCHW', shape }
-      : {
-          problem: `it moves the axes of a ${layout} value by [${node.attributes.perm.join(', ')}]`,
-          remedy: 'Only the Transpose [0, 3, 1, 2] of the input image has a place in the file.',
-        };
+    const { order, ...value } = getValue(facts, node.inputs[0]);
+    const { perm } = node.attributes;
+    return perm.length === order.length
+      ? { ...value, order: order.map(axis => perm.indexOf(axis)) }
+      : { problem: `it moves ${perm.length} axes of ${order.length}`, remedy: 'Name each axis once.' };
   },
   emit: (node, plan) => {
-    plan.aliases.set(node.outputs[0]!, node.inputs[0]!);
+    const [input, output] = [node.inputs[0]!, node.outputs[0]!];
+    plan.alias(output, plan.numbers(input, getValue(plan, input).order));
   },
 };
 
-/** The shape by the axes of the graph. */
-const graphShape = ({ layout, shape }: Value): readonly number[] =>
-  layout === 'NCHW' ? [0, 3, 1, 2].map(axis => shape[axis]!) : shape;
-
-/** The same numbers in the graph's shape `target`; undefined where the file has them in another order. */
+/** The same numbers in the graph's shape `target`. */
 function reshaped(input: Value, target: readonly number[] | undefined): Value | Refusal {
-  const { layout, shape, type } = input;
-  const isOneRow = layout !== 'NCHW' || sizeOf(shape) === shape[3];
-  const fits = target && sizeOf(target) === sizeOf(shape) && target.every(dim => Number.isInteger(dim) && dim > 0);
-  const isImage = target?.length === 4;
-  if (!isOneRow || !fits || (isImage && (layout === 'NHWC' || target[0] !== 1 || target[1] !== sizeOf(target)))) {
-    return {
-      problem: 'it would mix positions and channels, or its target is not a constant of the same size',
-      remedy: 'Pool the image to one position first, and reshape to [1, features].',
-    };
-  }
-  const out: Value = isImage ? { layout: 'NCHW', shape: [1, 1, 1, target[1]!] } : { layout: 'flat', shape: target };
-  return type ? { ...out, type } : out;
+  return target?.every(dim => Number.isInteger(dim) && dim > 0) && sizeOf(target) === sizeOf(input.shape)
+    ? reshapeValue(input, target).after
+    : {
+        problem: 'its target is no constant of the same size',
+        remedy: 'Store the target as a constant that fits the input.',
+      };
 }
 
-/** Emits RESHAPE; nothing where the file's shape stays, unless the value is an output with a name of its own. */
+/** The numbers under another name; RESHAPE comes where they are read, and TRANSPOSE where they have to move for it. */
 function emitReshape(node: Node, plan: Plan): void {
   const [input, output] = [node.inputs[0]!, node.outputs[0]!];
-  const { shape } = getValue(plan, output);
-  const isOutput = plan.graph.outputs.some(({ name }) => name === output);
-  if (!isOutput && getValue(plan, input).shape.join() === shape.join()) {
-    plan.aliases.set(output, input);
-    return;
-  }
-  const target = plan.store(`${node.name}.shape`, int32([shape.length], shape));
-  plan.emit('RESHAPE', [plan.tensor(input), target], output, shape, { new_shape: shape });
+  const target = graphShape(getValue(plan, output));
+  plan.alias(output, plan.numbers(input, reshapeValue(getValue(plan, input), target).before));
 }
 
-/** Reshape of a flat value, or of an image with one position -> RESHAPE. */
+/** Reshape -> RESHAPE. */
 export const lowerReshape: Lowering<'Reshape'> = {
   infer(node, facts) {
     const input = getValue(facts, node.inputs[0]);
@@ -161,7 +135,7 @@ function padAmounts(node: Node<'Pad'>, facts: Facts): number[] | undefined {
 }
 
 /** Start, length and step per axis of the file. */
-interface Ranges {
+export interface Ranges {
   readonly start: number[];
   readonly length: number[];
   readonly step: number[];
@@ -183,7 +157,7 @@ function sliceRanges(node: Node<'Slice'>, facts: Facts): Ranges | undefined {
     const { start, length } = sliceRange(shape[axis]!, from, ends[i]!, step);
     [ranges.start[axis], ranges.length[axis], ranges.step[axis]] = [start, length, step];
   }
-  return ranges.length[0] === 1 && ranges.length.every(length => length > 0) ? ranges : undefined;
+  return ranges.length.every(length => length > 0) ? ranges : undefined;
 }
 
 /** Slice forwards between constants -> STRIDED_SLICE. */
@@ -193,22 +167,23 @@ export const lowerSlice: Lowering<'Slice'> = {
     return ranges
       ? { ...getValue(facts, node.inputs[0]), shape: ranges.length }
       : {
-          problem: 'its limits are no constants, take nothing or only the batch, or it runs backwards',
+          problem: 'its limits are no constants or take nothing, or it runs backwards',
           remedy: 'Store starts, ends, axes and steps as constants, with steps of 1 or more.',
         };
   },
   emit(node, plan) {
-    const { start, length, step } = sliceRanges(node, plan)!;
-    const rank = start.length;
-    const end = start.map((from, axis) => from + (length[axis]! - 1) * step[axis]! + 1);
-    const list = (part: string, values: readonly number[]) => plan.store(`${node.name}.${part}`, int32([rank], values));
-    const inputs = [plan.tensor(node.inputs[0]!), list('begin', start), list('end', end), list('strides', step)];
-    plan.emit('STRIDED_SLICE', inputs, node.outputs[0]!, length, {
-      begin_mask: 0,
-      end_mask: 0,
-      ellipsis_mask: 0,
-      new_axis_mask: 0,
-      shrink_axis_mask: 0,
-    });
+    const ranges = sliceRanges(node, plan)!;
+    emitSlice(plan, node, ranges, node.outputs[0]!);
   },
 };
+
+/** Emits STRIDED_SLICE of a node's first input. */
+export function emitSlice(plan: Plan, node: Node, { start, length, step }: Ranges, output: string): number {
+  const rank = start.length;
+  const end = start.map((from, axis) => from + (length[axis]! - 1) * step[axis]! + 1);
+  const list = (part: string, values: readonly number[]) => plan.store(`${node.name}.${part}`, int32([rank], values));
+  const inputs = [plan.tensor(node.inputs[0]!), list('begin', start), list('end', end), list('strides', step)];
+  const options = { begin_mask: 0, end_mask: 0, ellipsis_mask: 0, new_axis_mask: 0, shrink_axis_mask: 0 };
+  // More than four axes want a newer version.
+  return plan.emit('STRIDED_SLICE', inputs, output, length, options, rank > 4 ? 4 : 1);
+}

@@ -1,9 +1,10 @@
-// Lowers an ONNX-style graph to a TFLite model: layouts and refusals are settled first, then everything is built once.
+// Lowers an ONNX-style graph to a TFLite model: orders of axes and refusals are settled first, then everything is built once.
 import { GraftError } from '../base/errors.ts';
 import type { Graph, Node, ValueInfo } from '../onnx/graph.ts';
+import { graphOrder, IMAGE_ORDER, isSameOrder, plainValue, type Value } from './axes.ts';
 import { lowerings } from './lowerings.ts';
 import type { TfliteModel } from './model.ts';
-import { type Facts, isRefusal, type Lowering, startPlan, type Value } from './plan.ts';
+import { type Facts, getValue, isRefusal, type Lowering, startPlan } from './plan.ts';
 
 /** Key of the one signature. */
 const SIGNATURE_KEY = 'serving_default';
@@ -26,7 +27,7 @@ const MAX_LISTED = 12;
 /**
  * The model that computes what `graph` computes for one photo (batch 1), in float32.
  * Inputs are float32: images [N, H, W, C] or rows [N, F]. The Transpose to NCHW vanishes, since TFLite is NHWC all
- * through; an output with four dimensions is therefore [1, H, W, C]. Activations are fused into the operators before
+ * through; an output that is an image is therefore [1, H, W, C]. Activations are fused into the operators before
  * them, equal constants are stored once, nodes that no output needs are left out.
  * @throws GraftError `unsupported-op` that lists every node which cannot be lowered, with what to do.
  */
@@ -57,7 +58,7 @@ export function lowerToTflite(graph: Graph): TfliteModel {
   for (const node of nodes) {
     if (!plan.swallowed.has(node)) rowOf(node).emit(node, plan);
   }
-  const outputs = graph.outputs.map(output => plan.tensor(output.name));
+  const outputs = graph.outputs.map(({ name }) => plan.output(name, outputOrder(getValue(plan, name))));
   const entries = (list: readonly ValueInfo[], indexes: readonly number[]) =>
     list.map((info, i) => ({ name: info.name, tensor: indexes[i]! }));
   return {
@@ -79,9 +80,12 @@ function inputValue({ dtype, shape }: ValueInfo): Value | undefined {
   const fixed = rest.filter(dim => typeof dim === 'number');
   const isOne = typeof batch === 'string' || batch === 1;
   if (dtype !== 'float32' || !isOne || fixed.length !== rest.length) return undefined;
-  if (rest.length === 3) return { layout: 'NHWC', shape: [1, ...fixed] };
-  return rest.length === 1 ? { layout: 'flat', shape: [1, ...fixed] } : undefined;
+  return rest.length === 3 || rest.length === 1 ? plainValue([1, ...fixed]) : undefined;
 }
+
+/** Images stay as the file has them; everything else has the graph's order. */
+const outputOrder = ({ order }: Value): readonly number[] =>
+  isSameOrder(order, IMAGE_ORDER) ? order : graphOrder(order.length);
 
 /** The nodes that the outputs need, in the graph's order. */
 function neededNodes(graph: Graph): Node[] {
@@ -113,7 +117,7 @@ function makeFacts(graph: Graph, nodes: readonly Node[], values: ReadonlyMap<str
   };
 }
 
-/** Gives every node's output a layout and a shape; nodes behind a refused one are passed over in silence. */
+/** Gives every node's output an order and a shape; nodes behind a refused one are passed over in silence. */
 function inferValues(nodes: readonly Node[], facts: Facts, values: Map<string, Value>, problems: string[]): void {
   const refused = new Set(facts.graph.inputs.filter(input => !values.has(input.name)).map(input => input.name));
   for (const node of nodes) {

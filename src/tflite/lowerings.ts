@@ -1,27 +1,29 @@
 // The one table of lowerings, total over the ops that graft builds: a new op does not compile without a row.
 import type { SupportedOp } from '../onnx/ops.ts';
 import { lowerConv } from './lower-conv.ts';
-import { lowerConcat, lowerGemm, lowerMatMul, lowerSoftmax } from './lower-dense.ts';
+import { lowerGemm, lowerMatMul } from './lower-dense.ts';
 import { lowerCast, lowerGather, lowerTopK } from './lower-detect.ts';
+import { lowerAdd, lowerDiv, lowerHardSigmoid, lowerMax, lowerMin, lowerMul, lowerSub } from './lower-elementwise.ts';
 import {
-  lowerAdd,
+  lowerAbs,
   lowerClip,
-  lowerDiv,
+  lowerErf,
   lowerExp,
-  lowerHardSigmoid,
+  lowerGelu,
   lowerHardSwish,
-  lowerMax,
-  lowerMin,
-  lowerMul,
+  lowerLog,
   lowerNeg,
+  lowerPow,
   lowerRelu,
   lowerSigmoid,
   lowerSqrt,
-  lowerSub,
   lowerTanh,
-} from './lower-elementwise.ts';
+} from './lower-functions.ts';
+import { lowerConcat, lowerLogSoftmax, lowerSoftmax } from './lower-join.ts';
+import { lowerBatchNormalization, lowerLayerNormalization } from './lower-norm.ts';
 import { lowerAveragePool, lowerMaxPool } from './lower-pool.ts';
 import { lowerGlobalAveragePool, lowerReduceMean, lowerReduceSum } from './lower-reduce.ts';
+import { lowerResize } from './lower-resize.ts';
 import {
   lowerFlatten,
   lowerIdentity,
@@ -44,24 +46,22 @@ function refuse<O extends SupportedOp>(problem: string, remedy: string): Lowerin
   };
 }
 
-const unwritten = <O extends SupportedOp>() =>
-  refuse<O>('graft has no TFLite operators for it', 'Use a backbone of the zoo (graft train --help).');
 const training = <O extends SupportedOp>() =>
   refuse<O>('it belongs to a training graph', 'Build the inference graph (buildClassifierGraph).');
 
 /** How each op becomes TFLite operators. */
 export const lowerings: { readonly [O in SupportedOp]: Lowering<O> } = {
-  Abs: unwritten(),
+  Abs: lowerAbs,
   Add: lowerAdd,
   AveragePool: lowerAveragePool,
-  BatchNormalization: unwritten(),
+  BatchNormalization: lowerBatchNormalization,
   Cast: lowerCast,
   Clip: lowerClip,
   Concat: lowerConcat,
   Conv: lowerConv,
   ConvTranspose: training(),
   Div: lowerDiv,
-  Erf: unwritten(),
+  Erf: lowerErf,
   Exp: lowerExp,
   Expand: training(),
   Flatten: lowerFlatten,
@@ -71,9 +71,9 @@ export const lowerings: { readonly [O in SupportedOp]: Lowering<O> } = {
   HardSigmoid: lowerHardSigmoid,
   HardSwish: lowerHardSwish,
   Identity: lowerIdentity,
-  LayerNormalization: unwritten(),
-  Log: unwritten(),
-  LogSoftmax: unwritten(),
+  LayerNormalization: lowerLayerNormalization,
+  Log: lowerLog,
+  LogSoftmax: lowerLogSoftmax,
   MatMul: lowerMatMul,
   Max: lowerMax,
   MaxPool: lowerMaxPool,
@@ -81,12 +81,12 @@ export const lowerings: { readonly [O in SupportedOp]: Lowering<O> } = {
   Mul: lowerMul,
   Neg: lowerNeg,
   Pad: lowerPad,
-  Pow: unwritten(),
+  Pow: lowerPow,
   ReduceMean: lowerReduceMean,
   ReduceSum: lowerReduceSum,
   Relu: lowerRelu,
   Reshape: lowerReshape,
-  Resize: unwritten(),
+  Resize: lowerResize,
   ScatterElements: training(),
   Sigmoid: lowerSigmoid,
   Sign: training(),
@@ -100,7 +100,7 @@ export const lowerings: { readonly [O in SupportedOp]: Lowering<O> } = {
   Transpose: lowerTranspose,
   Unsqueeze: lowerUnsqueeze,
   'microsoft.FusedMatMul': training(),
-  'microsoft.Gelu': unwritten(),
+  'microsoft.Gelu': lowerGelu,
   'nchwc.Conv': training(),
   'nchwc.ReorderInput': training(),
   'nchwc.ReorderOutput': training(),

@@ -1,24 +1,11 @@
-// What a lowering may ask and do: the layout and shape of every value, who reads it, and the operators made so far.
+// What a lowering may ask and do: the order of axes and shape of every value, who reads it, and the operators made so far.
 import { createHash } from 'node:crypto';
 import type { Graph, Node } from '../onnx/graph.ts';
 import type { SupportedOp } from '../onnx/ops.ts';
-import { sizeOf, type Tensor, toNumbers, transpose } from '../tensor/tensor.ts';
+import { sizeOf, type Tensor, toNumbers } from '../tensor/tensor.ts';
+import { arranged, compactMovement, isSameOrder, type Value, widened } from './axes.ts';
 import { bytesOf, type KnownOperator, type TfliteTensor } from './model.ts';
-import { Activation, type OperatorName, type OperatorOptions } from './schema.ts';
-
-/**
- * How the graph and the file lay out the same value. TFLite has images as [1, H, W, C] only:
- * `NHWC` the graph does too (before its Transpose); `NCHW` the graph says [1, C, H, W]; `flat` no image, same in both.
- */
-export type Layout = 'NHWC' | 'NCHW' | 'flat';
-
-/** A computed value: its layout in the graph, and its shape in the file. */
-export interface Value {
-  readonly layout: Layout;
-  readonly shape: readonly number[];
-  /** Element type. Default FLOAT32. */
-  readonly type?: 'INT32';
-}
+import { Activation, type OperatorName, type OperatorOptions, type TensorTypeName } from './schema.ts';
 
 /** Why a node cannot be lowered, and what to do about it. */
 export interface Refusal {
@@ -40,14 +27,22 @@ export interface Facts {
 
 /** The file under construction. */
 export interface Plan extends Facts {
-  /** Values that are the same data in the file as another value. */
-  readonly aliases: Map<string, string>;
   /** Values that the file has without a factor, which the weights that read them take over: graph = factor * file. */
   readonly pendingScale: Map<string, number>;
   /** Nodes that another one has swallowed. */
   readonly swallowed: Set<Node>;
   /** Index of a value of the graph, made on first use. */
   tensor(name: string): number;
+  /** Index of a value with its axes in another order, of its rank or more; moves them where their place in memory changes. */
+  arrange(name: string, order: readonly number[]): number;
+  /** Index of a tensor with the numbers of a value in another order of axes, in any shape. */
+  numbers(name: string, order: readonly number[]): number;
+  /** The same numbers in another shape: the tensor itself where it has that shape, else one that is called `name`. */
+  reshape(tensor: number, shape: readonly number[], name: string): number;
+  /** Makes the tensor's numbers those of `output`; they get their shape where it is read. */
+  alias(output: string, tensor: number): void;
+  /** Index of a tensor of the graph's output `name`, which bears this name and has the axes in `order`. */
+  output(name: string, order: readonly number[]): number;
   /** Index of a constant; equal constants have one index. */
   store(name: string, tensor: Tensor): number;
   /** Appends an operator that makes the value `output`, and those of `further`, all of `shape`; returns the index of `output`. */
@@ -92,40 +87,6 @@ export function scalarConstant(facts: Facts, name: string | undefined): number |
   return tensor && sizeOf(tensor.shape) === 1 ? toNumbers(tensor)[0] : undefined;
 }
 
-/** Where an axis of the graph lies in the file, or -1 when there is no such axis. */
-export function fileAxis(value: Value, axis: number): number {
-  const rank = value.shape.length;
-  const positive = axis < 0 ? axis + rank : axis;
-  if (positive < 0 || positive >= rank) return -1;
-  return value.layout === 'NCHW' ? [0, 3, 1, 2][positive]! : positive;
-}
-
-/**
- * A constant operand of an element-wise op as the file wants it: the axes of `layout` moved, leading ones dropped.
- * Undefined when it would change the rank of the value it is combined with.
- */
-export function operandTensor(tensor: Tensor<'float32'>, value: Value): Tensor<'float32'> | undefined {
-  const rank = value.shape.length;
-  if (tensor.shape.length > rank) return undefined;
-  const padded = { ...tensor, shape: [...new Array<number>(rank - tensor.shape.length).fill(1), ...tensor.shape] };
-  const { shape, data } = value.layout === 'NCHW' ? transpose(padded, [0, 2, 3, 1]) : padded;
-  const first = shape.findIndex(dim => dim !== 1);
-  return { dtype: 'float32', shape: first < 0 ? [1] : shape.slice(first), data };
-}
-
-/** The shape of a with b by the broadcasting rule, or undefined when they do not go together. */
-export function broadcast(a: readonly number[], b: readonly number[]): number[] | undefined {
-  const rank = Math.max(a.length, b.length);
-  const out: number[] = [];
-  for (let i = 0; i < rank; i++) {
-    const x = a[a.length - rank + i] ?? 1;
-    const y = b[b.length - rank + i] ?? 1;
-    if (x !== y && x !== 1 && y !== 1) return undefined;
-    out.push(x === 1 ? y : x);
-  }
-  return out;
-}
-
 /** An int32 constant, as operators want axes, paddings and counts. */
 export function int32(shape: readonly number[], values: readonly number[]): Tensor<'int32'> {
   return { dtype: 'int32', shape, data: Int32Array.from(values) };
@@ -154,30 +115,92 @@ export function fuseActivation(node: Node, plan: Plan): { activation: number; ou
   return { activation, output: reader.outputs[0]! };
 }
 
+/** Most axes that the first version of TRANSPOSE takes. */
+const MAX_TRANSPOSED = 4;
+
 /** An empty file; its tensors are numbered in the order of first use. */
 export function startPlan(facts: Facts): Plan & { tensors: TfliteTensor[]; operators: KnownOperator[] } {
   const tensors: TfliteTensor[] = [];
   const operators: KnownOperator[] = [];
   const places = new Map<string, number>();
   const stored = new Map<string, number>();
-  const aliases = new Map<string, string>();
-  const place = (name: string, shape: readonly number[]): number => {
+  /** Tensors with the numbers of a value, in order but in any shape. */
+  const aliases = new Map<string, number>();
+  const typeOf = (name: string): TensorTypeName => facts.values.get(name)?.type ?? 'FLOAT32';
+  const place = (name: string, shape: readonly number[], type = typeOf(name)): number => {
     const known = places.get(name);
     if (known !== undefined) return known;
     places.set(name, tensors.length);
-    return tensors.push({ name, type: facts.values.get(name)?.type ?? 'FLOAT32', shape }) - 1;
+    return tensors.push({ name, type, shape }) - 1;
   };
-  return {
+  const numbersOf = (name: string): number => aliases.get(name) ?? place(name, getValue(facts, name).shape);
+  /** The tensor in another shape, as `output`; itself where it has that shape. */
+  const shaped = (index: number, shape: readonly number[], output: string): number => {
+    const { type, shape: given } = tensors[index]!;
+    if (given.join() === shape.join()) return index;
+    if (!places.has(output)) appendReshape(index, shape, place(output, shape, type));
+    return places.get(output)!;
+  };
+  const appendReshape = (index: number, shape: readonly number[], output: number): void => {
+    const target = plan.store(`${tensors[output]!.name}.shape`, int32([shape.length], shape));
+    append('RESHAPE', [index, target], [output], { new_shape: shape });
+  };
+  const append = (
+    op: OperatorName,
+    inputs: readonly number[],
+    outputs: readonly number[],
+    options: object,
+    version = 1,
+  ) => {
+    operators.push({ op, version, inputs, outputs, options } as unknown as KnownOperator);
+  };
+  /** A tensor with the numbers of a value in another order of axes, in any shape. */
+  const move = (name: string, order: readonly number[]): number => {
+    const value = widened(getValue(facts, name), order.length);
+    const { shape, perm } = compactMovement(
+      value.shape,
+      order.map(axis => value.order.indexOf(axis)),
+    );
+    const index = numbersOf(name);
+    if (perm.every((axis, i) => axis === i)) return index;
+    const output = `${name}.axes${order.join('')}`;
+    const known = places.get(output);
+    if (known !== undefined) return known;
+    const isWhole = tensors[index]!.shape.join() === value.shape.join() && value.shape.length <= MAX_TRANSPOSED;
+    const from = isWhole ? { shape: value.shape, perm: order.map(axis => value.order.indexOf(axis)) } : { shape, perm };
+    const source = shaped(index, from.shape, `${name}.of${shape.join('x')}`);
+    const to = from.perm.map(axis => from.shape[axis]!);
+    const made = place(output, to, value.type);
+    append('TRANSPOSE', [source, plan.store(`${output}.perm`, int32([to.length], from.perm))], [made], {});
+    return made;
+  };
+  const plan: Plan = {
     ...facts,
-    aliases,
     pendingScale: new Map(),
     swallowed: new Set(),
-    tensors,
-    operators,
-    tensor(name) {
-      let source = name;
-      while (aliases.has(source)) source = aliases.get(source)!;
-      return place(source, getValue(facts, source).shape);
+    tensor: name => shaped(numbersOf(name), getValue(facts, name).shape, name),
+    arrange(name, order) {
+      const given = getValue(facts, name);
+      if (isSameOrder(order, given.order)) return plan.tensor(name);
+      const value = widened(given, order.length);
+      return shaped(move(name, order), arranged(value, order).shape, `${name}.order${order.join('')}`);
+    },
+    numbers: move,
+    reshape: shaped,
+    alias(output, tensor) {
+      aliases.set(output, tensor);
+    },
+    output(name, order) {
+      const value = getValue(facts, name);
+      if (places.has(name) && isSameOrder(value.order, order)) return places.get(name)!;
+      const numbers = move(name, order);
+      const known = places.get(name);
+      if (known !== undefined) tensors[known] = { ...tensors[known]!, name: `${name}.inner` };
+      places.delete(name);
+      const { shape } = arranged(value, order);
+      const made = place(name, shape, value.type);
+      appendReshape(numbers, shape, made);
+      return made;
     },
     store(name, tensor) {
       const data = bytesOf(tensor);
@@ -190,8 +213,9 @@ export function startPlan(facts: Facts): Plan & { tensors: TfliteTensor[]; opera
     },
     emit(op, inputs, output, shape, options, version = 1, further = []) {
       const outputs = [output, ...further].map(name => place(name, shape));
-      operators.push({ op, version, inputs, outputs, options } as KnownOperator);
+      append(op, inputs, outputs, options, version);
       return outputs[0]!;
     },
   };
+  return { ...plan, tensors, operators };
 }

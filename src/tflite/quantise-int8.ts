@@ -1,27 +1,15 @@
 // Full integer quantisation: int8 values, per-channel int8 weights and int32 biases, between a float32 input and head.
 // Source of the rules: the TFLite 8-bit quantisation specification.
+import { averageByWeights } from './average-by-weights.ts';
 import type { ChannelRanges } from './channel-ranges.ts';
 import { floatsOf, startDraft } from './draft.ts';
 import type { RangedModel } from './expand-hard-swish.ts';
+import { findExtremes, findInt8Part, int8Versions, keepsScale } from './int8-part.ts';
 import type { KnownOperator, Quantization, TfliteModel, TfliteTensor } from './model.ts';
 import { correctBias, quantiseWeight } from './quantise-weight.ts';
 
-/** Operators that have an int8 form, with its version. The others stay in float32. */
-const int8Versions: Readonly<Record<string, number>> = {
-  ADD: 2,
-  AVERAGE_POOL_2D: 2,
-  CONV_2D: 3,
-  DEPTHWISE_CONV_2D: 3,
-  MAX_POOL_2D: 2,
-  MEAN: 2,
-  MUL: 2,
-  PAD: 2,
-  RELU: 2,
-  RELU6: 2,
-};
-
-/** Operators whose output has the scale of their input. */
-const keepsScale = new Set(['AVERAGE_POOL_2D', 'MAX_POOL_2D', 'PAD', 'RELU', 'RELU6']);
+/** What a sigmoid gives, from 0 to 255/256. */
+const LOGISTIC_QUANTIZATION: Quantization = { scale: [1 / 256], zeroPoint: [-128], axis: 0 };
 
 /** Range of a value that is always zero. Any would do; kernels refuse a scale that is no ordinary number. */
 const ZERO_RANGE = 1;
@@ -40,7 +28,7 @@ export function activationQuantization(low: number, high: number, finest = 0): Q
   const min = Math.min(0, low);
   const range = Math.max(0, high) - min;
   const scale = Math.fround(Math.max((range || ZERO_RANGE) / 255, finest));
-  return { scale: [scale], zeroPoint: [Math.round(-128 - min / scale)], axis: 0 };
+  return { scale: [scale], zeroPoint: [Math.round(-128 - min / scale) + 0], axis: 0 };
 }
 
 /**
@@ -50,8 +38,9 @@ export function activationQuantization(low: number, high: number, finest = 0): Q
  * @param ranged in float32, without HARD_SWISH, with the ranges of every value of the int8 part.
  * @param last name of the last value of the int8 part.
  */
-export function quantiseInt8({ model, ranges }: RangedModel, last: string): TfliteModel {
-  const isInt8 = int8Part(model, last);
+export function quantiseInt8({ model: given, ranges }: RangedModel, last: string): TfliteModel {
+  const model = averageByWeights(given);
+  const isInt8 = findInt8Part(model, last);
   const draft = startDraft(model);
   /** Tensors that int8 operators make. */
   const made = new Set<number>();
@@ -62,16 +51,17 @@ export function quantiseInt8({ model, ranges }: RangedModel, last: string): Tfli
     if (!range) throw new Error(`There is no range for ${name}.`);
     return range;
   };
-  const quantizationOf = ({ name }: TfliteTensor, finest?: number): Quantization => {
-    const { min, max } = rangeOf(name);
-    return activationQuantization(Math.min(...min), Math.max(...max), finest);
+  const extremesOf = findExtremes(model, isInt8, ranges);
+  const quantizationOf = (index: number, finest?: number): Quantization => {
+    const { low, high } = extremesOf(index);
+    return activationQuantization(low, high, finest);
   };
   const asInt8 = (index: number): number => {
     if (made.has(index)) return index;
     const tensor = model.tensors[index]!;
     const known = twins.int8.get(index);
     if (known !== undefined) return known;
-    const quantization = quantizationOf(tensor);
+    const quantization = quantizationOf(index);
     const twin = draft.addTensor({ name: `${tensor.name}.int8`, shape: tensor.shape, type: 'INT8', quantization });
     draft.emit('QUANTIZE', [index], twin, {});
     twins.int8.set(index, twin);
@@ -87,10 +77,11 @@ export function quantiseInt8({ model, ranges }: RangedModel, last: string): Tfli
     twins.float.set(index, twin);
     return twin;
   };
-  const constantInt8 = (index: number): number => {
+  /** @param given default: what the constant itself spans. */
+  const constantInt8 = (index: number, given?: Quantization): number => {
     const tensor = model.tensors[index]!;
     const values = floatsOf(tensor);
-    const quantization = activationQuantization(Math.min(...values), Math.max(...values));
+    const quantization = given ?? activationQuantization(Math.min(...values), Math.max(...values));
     const [scale, zero] = [quantization.scale[0]!, quantization.zeroPoint[0]!];
     const stored = Int8Array.from(values, value => Math.max(-128, Math.min(127, Math.round(value / scale) + zero)));
     return draft.addTensor({ ...tensor, type: 'INT8', data: new Uint8Array(stored.buffer), quantization });
@@ -113,10 +104,13 @@ export function quantiseInt8({ model, ranges }: RangedModel, last: string): Tfli
         : index;
     });
     const source = draft.tensors[inputs[0]!]!.quantization!;
+    if (operator.op === 'PADV2') inputs[2] = constantInt8(operator.inputs[2]!, source);
     const scales = inputs.map(index => draft.tensors[index]!.quantization?.scale[0] ?? 0);
     const quantization = keepsScale.has(operator.op)
       ? source
-      : quantizationOf(tensor, sumUnit(model, operator, scales) / MAX_FINENESS);
+      : operator.op === 'LOGISTIC'
+        ? LOGISTIC_QUANTIZATION
+        : quantizationOf(output, sumUnit(model, operator, scales) / MAX_FINENESS);
     draft.tensors[output] = { ...tensor, type: 'INT8', quantization };
     made.add(output);
     if (operator.op === 'CONV_2D' || operator.op === 'DEPTHWISE_CONV_2D') {
@@ -149,31 +143,6 @@ function sumUnit(model: TfliteModel, operator: KnownOperator, scales: readonly n
 }
 
 const largestOf = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-
-/** The operators between the first convolutions and `last`, and the means of what they make. */
-function int8Part(model: TfliteModel, last: string): Set<KnownOperator> {
-  const needed = new Set([model.tensors.findIndex(tensor => tensor.name === last)]);
-  if (needed.has(-1)) throw new Error(`The model has no tensor ${last}.`);
-  const before: KnownOperator[] = [];
-  for (const operator of (model.operators as readonly KnownOperator[]).toReversed()) {
-    if (!operator.outputs.some(output => needed.has(output))) continue;
-    for (const input of operator.inputs) needed.add(input);
-    before.unshift(operator);
-  }
-  const part = new Set<KnownOperator>();
-  const made = new Set<number>();
-  for (const operator of before) {
-    const starts = operator.op === 'CONV_2D' || operator.op === 'DEPTHWISE_CONV_2D';
-    const goesOn = operator.op in int8Versions && operator.inputs.some(input => made.has(input));
-    if (!starts && !goesOn) continue;
-    part.add(operator);
-    for (const output of operator.outputs) made.add(output);
-  }
-  for (const operator of model.operators as readonly KnownOperator[]) {
-    if (operator.op === 'MEAN' && made.has(operator.inputs[0]!)) part.add(operator);
-  }
-  return part;
-}
 
 /** int8 weight with a scale per output channel, and the corrected bias in int32, whose scale is input * weight scale. */
 function int8Weights(

@@ -1,39 +1,19 @@
 // Weights as symmetric int8 with one scale per output channel: values from -127 to 127, zero point 0.
-import { sizeOf } from '../tensor/tensor.ts';
 import { floatsOf } from './draft.ts';
 import type { KnownOperator, TfliteModel, TfliteTensor } from './model.ts';
 import type { OperatorName } from './schema.ts';
-
-/** Which output channel an element of a weight belongs to. */
-interface ChannelLayout {
-  /** Axis of the output channels. */
-  readonly axis: number;
-  readonly channels: number;
-  channelOf(element: number): number;
-}
-
-/** [out, kh, kw, in] and [out, in] have the output channels first, depthwise [1, kh, kw, channels] last. */
-function channelLayout(shape: readonly number[], op: OperatorName): ChannelLayout {
-  const axis = op === 'DEPTHWISE_CONV_2D' ? 3 : 0;
-  const channels = shape[axis]!;
-  const inner = sizeOf(shape.slice(1));
-  return {
-    axis,
-    channels,
-    channelOf: axis === 0 ? element => Math.floor(element / inner) : element => element % channels,
-  };
-}
+import { weightChannels } from './weight-channels.ts';
 
 /**
  * The weight in int8; scale = max |w| / 127 per channel.
  * @param smallest scale of each channel, which keeps an all-zero one above zero. Default: that of the tensor's largest weight.
  */
 export function quantiseWeight(weight: TfliteTensor, op: OperatorName, smallest?: readonly number[]): TfliteTensor {
-  const { axis, channels, channelOf } = channelLayout(weight.shape, op);
+  const { axis, outputs, outputOf } = weightChannels(weight.shape, op);
   const values = floatsOf(weight);
-  const largest = new Float64Array(channels);
+  const largest = new Float64Array(outputs);
   values.forEach((value, i) => {
-    const channel = channelOf(i);
+    const channel = outputOf(i);
     largest[channel] = Math.max(largest[channel]!, Math.abs(value));
   });
   const widest = Math.max(...largest) || 1;
@@ -41,7 +21,7 @@ export function quantiseWeight(weight: TfliteTensor, op: OperatorName, smallest?
     Math.fround(Math.max((value || (smallest ? 0 : widest)) / 127, smallest?.[channel] ?? 0)),
   );
   const data = Int8Array.from(values, (value, i) =>
-    Math.max(-127, Math.min(127, Math.round(value / scale[channelOf(i)]!))),
+    Math.max(-127, Math.min(127, Math.round(value / scale[outputOf(i)]!))),
   );
   const quantization = { scale, zeroPoint: scale.map(() => 0), axis };
   return { ...weight, type: 'INT8', data: new Uint8Array(data.buffer), quantization };
@@ -59,17 +39,13 @@ export function correctBias(
   mean: Float32Array,
 ): Float64Array {
   const weight = model.tensors[operator.inputs[1]!]!;
-  const { channels, channelOf } = channelLayout(weight.shape, operator.op);
-  // Input channels that an output channel reads: one, or those of its group, of which an ordinary convolution has one.
-  const read = operator.op === 'DEPTHWISE_CONV_2D' ? 1 : weight.shape.at(-1)!;
-  const groups = mean.length / read;
+  const { outputOf, inputOf } = weightChannels(weight.shape, operator.op);
   const rounded = new Int8Array(stored.data!.slice().buffer);
   const { scale } = stored.quantization!;
   const bias = Float64Array.from(floatsOf(model.tensors[operator.inputs[2]!]!));
   floatsOf(weight).forEach((value, i) => {
-    const out = channelOf(i);
-    const channel = Math.floor((out * groups) / channels) * read + (i % read);
-    bias[out]! += (value - rounded[i]! * scale[out]!) * mean[channel]!;
+    const out = outputOf(i);
+    bias[out]! += (value - rounded[i]! * scale[out]!) * mean[inputOf(i, mean.length)]!;
   });
   return bias;
 }

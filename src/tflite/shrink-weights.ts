@@ -57,7 +57,9 @@ export function quantiseWeights(
   const draft = startDraft(model);
   for (const operator of model.operators as readonly KnownOperator[]) {
     const [input, weightIndex, biasIndex] = operator.inputs as [number, number, number];
-    const version = versions[operator.op];
+    // Older runtimes have no such form of a convolution in groups.
+    const isGrouped = operator.op === 'CONV_2D' && operator.version > 1;
+    const version = isGrouped ? undefined : versions[operator.op];
     const range = ranges.get(model.tensors[input]!.name);
     if (version === undefined || !range) {
       draft.operators.push(operator);

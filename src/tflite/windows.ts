@@ -2,6 +2,7 @@
 import type { Node } from '../onnx/graph.ts';
 import type { ConvAttributes, PoolAttributes } from '../onnx/ops.ts';
 import { float32 } from '../tensor/tensor.ts';
+import { arranged, IMAGE_ORDER } from './axes.ts';
 import { getValue, int32, type Plan } from './plan.ts';
 import { Padding } from './schema.ts';
 
@@ -81,8 +82,8 @@ export function padFor(
   { fill = 0, counted = false } = {},
 ): { input: number; padding: number } {
   const source = node.inputs[0]!;
-  const { shape } = getValue(plan, source);
-  const input = plan.tensor(source);
+  const { shape } = arranged(getValue(plan, source), IMAGE_ORDER);
+  const input = plan.arrange(source, IMAGE_ORDER);
   const named = paddingName(shape, windows);
   if (named === Padding.VALID || (named !== undefined && !counted)) return { input, padding: named };
   const sides = windows.map((window, i) => neededPadding(shape[i + 1]!, window));

@@ -1,92 +1,146 @@
-// A convolution and the BatchNorm in inference mode behind it, as one convolution: folded ahead of time, or folded by
-// nodes of the graph from parameters that training changes.
+// BatchNormalization in inference mode: folded into the convolution before it, ahead of time or by nodes of the graph from
+// parameters that training changes; or, where there is no convolution, as a factor and an offset per channel.
 import type { GraphBuilder } from '../onnx/builder.ts';
+import type { Node } from '../onnx/graph.ts';
 import { float32, int64, type Tensor } from '../tensor/tensor.ts';
-import { foldBatchNorm, type Parameters, takeParameter } from './parameters.ts';
 
-/** Where a convolution comes from: torchvision calls it `x.0` and its BatchNorm `x.1`. */
-export interface ConvSource {
-  readonly name: string;
-  /** [out, in / group, kernel, kernel] */
-  readonly shape: readonly [number, number, number, number];
-  readonly stride: number;
-  readonly group: number;
-  /** Multiplies the weights of each input channel. */
-  readonly scaleInput?: readonly number[];
+type Floats = Tensor<'float32'>;
+
+/** A BatchNormalization with the names of what training changes. */
+export interface Norm {
+  readonly gammaName: string;
+  readonly betaName: string;
+  /** All of [channels]. */
+  readonly gamma: Floats;
+  readonly beta: Floats;
+  readonly mean: Floats;
+  /** 1 / sqrt(variance + epsilon) */
+  readonly inverse: Floats;
 }
 
-type NormedSource = ConvSource & { readonly epsilon: number };
+/** Reads the parameters of `node` from constants. */
+export function readNorm(node: Node<'BatchNormalization'>, constantOf: (name: string) => Floats): Norm {
+  const [, gammaName, betaName, mean, variance] = node.inputs as [string, string, string, string, string];
+  const { shape, data } = constantOf(variance);
+  const { epsilon } = node.attributes;
+  return {
+    gammaName,
+    betaName,
+    gamma: constantOf(gammaName),
+    beta: constantOf(betaName),
+    mean: constantOf(mean),
+    inverse: { dtype: 'float32', shape, data: data.map(value => 1 / Math.sqrt(value + epsilon)) },
+  };
+}
 
-const normOf = (name: string) => name.replace(/\.0$/, '.1');
-const kernelOf = ({ shape, stride, group }: ConvSource) => ({ kernel: shape[2], stride, group });
+/** Weights [out, in / group, kh, kw] and biases [out] of a convolution; without biases they are 0. */
+export interface ConvTensors {
+  readonly weight: Floats;
+  readonly bias: Floats | undefined;
+}
 
-/** The convolution with constants into which BatchNorm is folded. */
-export function addFoldedConv(
-  graph: GraphBuilder,
-  parameters: Parameters,
-  source: NormedSource,
-  input: string,
-): string {
-  const { name, shape, epsilon, scaleInput } = source;
-  const folded = foldBatchNorm(parameters, name, normOf(name), shape, epsilon);
-  const weight = scaleInput ? scaleInputChannels(folded.weight, scaleInput) : folded.weight;
-  const constants = [graph.constant(`${name}.weight`, weight), graph.constant(`${name}.bias`, folded.bias)] as const;
-  return addConv(graph, name, input, constants, kernelOf(source));
+/** W' = W * gamma / sigma, b' = beta + (b - mean) * gamma / sigma, with sigma = sqrt(variance + epsilon). */
+export function foldNorm({ weight, bias }: ConvTensors, norm: Norm): ConvTensors {
+  const { gamma, beta, mean, inverse } = norm;
+  const perFilter = weight.data.length / gamma.data.length;
+  const factor = gamma.data.map((value, c) => value * inverse.data[c]!);
+  return {
+    weight: { ...weight, data: weight.data.map((value, i) => value * factor[Math.floor(i / perFilter)]!) },
+    bias: { ...beta, data: beta.data.map((value, c) => value + ((bias?.data[c] ?? 0) - mean.data[c]!) * factor[c]!) },
+  };
+}
+
+/** Multiplies the weights of each input channel of a convolution without groups. */
+export function scaleInputChannels(weight: Floats, scale: readonly number[]): Floats {
+  const area = weight.data.length / (weight.shape[0]! * weight.shape[1]!);
+  return { ...weight, data: weight.data.map((value, i) => value * scale[Math.floor(i / area) % scale.length]!) };
+}
+
+/** Stores a parameter of the backbone under its own name, once. */
+export type UseConstant = (name: string) => string;
+
+/** What a trained convolution is made of. */
+export interface TrainedConv {
+  readonly conv: Node<'Conv'>;
+  /** Name of the value that it gives. */
+  readonly value: string;
+  readonly input: string;
+  readonly channels: number;
+  readonly norm: Norm | undefined;
+  readonly scaleInput: readonly number[] | undefined;
 }
 
 /**
- * The convolution with its weight, gamma and beta as constants of their own names, which training may turn into inputs:
- * W' = W * gamma / sigma, b' = beta - mean * gamma / sigma, with sigma = sqrt(variance + epsilon) fixed.
+ * The convolution with its parameters as constants of their own names, which training may turn into inputs:
+ * W' = W * gamma / sigma, b' = beta + (b - mean) * gamma / sigma, with sigma fixed.
  */
-export function addTrainedConv(
-  graph: GraphBuilder,
-  parameters: Parameters,
-  source: NormedSource,
-  input: string,
-): string {
-  const { name, shape, epsilon, scaleInput } = source;
-  const norm = normOf(name);
-  const channels = shape[0];
-  const perChannel = (part: string) => takeParameter(parameters, `${norm}.${part}`, [channels]);
-  const weight = graph.constant(`${name}.weight`, takeParameter(parameters, `${name}.weight`, shape));
-  const gamma = graph.constant(`${norm}.weight`, perChannel('weight'));
-  const beta = graph.constant(`${norm}.bias`, perChannel('bias'));
-  const inverse = perChannel('running_var').data.map(variance => 1 / Math.sqrt(variance + epsilon));
-  const sigma = graph.constant(`${norm}.inverse`, float32([channels], inverse));
-  const factor = graph.node('Mul', `${norm}.factor`, [gamma, sigma], {});
-  const wide = graph.constant(`${norm}.shape`, int64([4], [channels, 1, 1, 1]));
-  const perFilter = graph.node('Reshape', `${norm}.factors`, [factor, wide], {});
-  let folded = graph.node('Mul', `${name}.folded`, [weight, perFilter], {});
-  if (scaleInput) {
-    const scale = graph.constant(`${name}.scale`, float32([1, scaleInput.length, 1, 1], scaleInput));
-    folded = graph.node('Mul', `${name}.scaled`, [folded, scale], {});
+export function addTrainedConv(graph: GraphBuilder, source: TrainedConv, useConstant: UseConstant): void {
+  const { conv, value, input, norm, scaleInput, channels } = source;
+  const [, weightName, biasName] = conv.inputs as [string, string, string?];
+  let weight = useConstant(weightName);
+  let bias = biasName ? useConstant(biasName) : undefined;
+  if (norm) {
+    const { factor, wide } = addFactor(graph, value, norm, [channels, 1, 1, 1], useConstant);
+    weight = graph.node('Mul', `${value}.weight.folded`, [weight, wide], {});
+    bias = addOffset(graph, value, norm, factor, bias, useConstant);
   }
-  const mean = graph.constant(`${norm}.mean`, perChannel('running_mean'));
-  const offset = graph.node('Mul', `${norm}.offset`, [mean, factor], {});
-  const bias = graph.node('Sub', `${norm}.shift`, [beta, offset], {});
-  return addConv(graph, name, input, [folded, bias], kernelOf(source));
+  if (scaleInput) {
+    const scale = graph.constant(`${value}.scale`, float32([1, scaleInput.length, 1, 1], scaleInput));
+    weight = graph.node('Mul', `${value}.weight.scaled`, [weight, scale], {});
+  }
+  graph.node('Conv', value, [input, weight, ...(bias ? [bias] : [])], conv.attributes);
 }
 
-/** A convolution with torchvision's symmetric padding (kernel - 1) / 2. */
-export function addConv(
+/** A BatchNormalization alone: x * gamma / sigma + (beta - mean * gamma / sigma), its parameters trained. */
+export function addTrainedNorm(
   graph: GraphBuilder,
-  name: string,
+  value: string,
   input: string,
-  [weight, bias]: readonly [string, string],
-  { kernel, stride, group }: { readonly kernel: number; readonly stride: number; readonly group: number },
-): string {
-  const pad = (kernel - 1) / 2;
-  return graph.node('Conv', name, [input, weight, bias], {
-    kernel_shape: [kernel, kernel],
-    strides: [stride, stride],
-    pads: [pad, pad, pad, pad],
-    dilations: [1, 1],
-    group,
-  });
+  norm: Norm,
+  wide: readonly number[],
+  useConstant: UseConstant,
+): void {
+  const made = addFactor(graph, value, norm, wide, useConstant);
+  const offset = addOffset(graph, value, norm, made.factor, undefined, useConstant);
+  const shape = graph.constant(`${value}.offset.shape`, int64([wide.length], wide));
+  const scaled = graph.node('Mul', `${value}.product`, [input, made.wide], {});
+  graph.node('Add', value, [scaled, graph.node('Reshape', `${value}.offset.wide`, [offset, shape], {})], {});
 }
 
-function scaleInputChannels(weight: Tensor<'float32'>, scale: readonly number[]): Tensor<'float32'> {
-  const [, inChannels, height, width] = weight.shape as [number, number, number, number];
-  const area = height * width;
-  return { ...weight, data: weight.data.map((value, i) => value * scale[Math.floor(i / area) % inChannels]!) };
+/** The same with constants. */
+export function addConstantNorm(
+  graph: GraphBuilder,
+  value: string,
+  input: string,
+  { gamma, beta, mean, inverse }: Norm,
+  wide: readonly number[],
+): void {
+  const factor = gamma.data.map((factor, c) => factor * inverse.data[c]!);
+  const offset = beta.data.map((shift, c) => shift - mean.data[c]! * factor[c]!);
+  const product = graph.constant(`${value}.factor`, float32(wide, factor));
+  const scaled = graph.node('Mul', `${value}.product`, [input, product], {});
+  graph.node('Add', value, [scaled, graph.constant(`${value}.offset`, float32(wide, offset))], {});
+}
+
+/** gamma / sigma, flat and in the shape `wide`. */
+function addFactor(graph: GraphBuilder, value: string, norm: Norm, wide: readonly number[], useConstant: UseConstant) {
+  const inverse = graph.constant(`${value}.inverse`, norm.inverse);
+  const factor = graph.node('Mul', `${value}.factor`, [useConstant(norm.gammaName), inverse], {});
+  const shape = graph.constant(`${value}.shape`, int64([wide.length], wide));
+  return { factor, wide: graph.node('Reshape', `${value}.factors`, [factor, shape], {}) };
+}
+
+/** beta + (bias - mean) * factor */
+function addOffset(
+  graph: GraphBuilder,
+  value: string,
+  norm: Norm,
+  factor: string,
+  bias: string | undefined,
+  useConstant: UseConstant,
+): string {
+  let mean = graph.constant(`${value}.mean`, norm.mean);
+  if (bias) mean = graph.node('Sub', `${value}.mean.unbiased`, [mean, bias], {});
+  const offset = graph.node('Mul', `${value}.offset`, [mean, factor], {});
+  return graph.node('Sub', `${value}.shift`, [useConstant(norm.betaName), offset], {});
 }

@@ -1,12 +1,14 @@
 // The graph of a classifier that answers as object detectors do: boxes, classes, scores and their number.
 // The head is linear on means over positions, so that its logits are means too: of a map that says where the evidence is.
+import { GraftError } from '../base/errors.ts';
 import { type GraphBuilder, graphBuilder } from '../onnx/builder.ts';
 import type { Graph, ValueInfo } from '../onnx/graph.ts';
+import type { Shape } from '../onnx/shapes.ts';
 import { float32, int64, type Tensor } from '../tensor/tensor.ts';
-import type { BackboneCard } from './card.ts';
+import { addStages } from './add-stages.ts';
+import type { Backbone } from './backbone.ts';
 import { addImage, featureWidth, type ImageInput, type LinearHead } from './graphs.ts';
-import { addMobileNetV3, stageStrides } from './mobilenet-v3.ts';
-import type { Parameters } from './parameters.ts';
+import { stageShapes } from './stages.ts';
 
 /** Rows of every output but `count`: the best class and the second, since programs squeeze away a list of one. */
 const DETECTION_ROWS = 2;
@@ -29,19 +31,18 @@ const FLOOR = 1e-6;
  * Graph from `image` [1, size, size, 3] to `boxes` [1, 2, 4] (top, left, bottom, right in 0..1), `classes` [1, 2] (indexes
  * as float32), `scores` [1, 2] (probabilities, the larger first) and `count` [1], which is 1: only the best class counts.
  * A box is the uniform rectangle with the mean and the variance of the evidence for its class above its average.
- * `card.preprocess.size` has to be a multiple of the backbone's stride, so that every stage divides into the last one's grid.
+ * @throws GraftError `usage` where a pooled stage does not divide into the last one's grid.
  */
 export function buildDetectorGraph(
-  card: BackboneCard,
-  parameters: Parameters,
+  backbone: Backbone,
   head: LinearHead,
   input: ImageInput,
   metadata: Readonly<Record<string, string>> = {},
 ): Graph {
-  const graph = graphBuilder(`${card.name}.detector`);
-  const strides = stageStrides(card.architecture);
-  const grid = card.preprocess.size / strides.at(-1)!;
-  const evidence = addEvidence(graph, card, parameters, head, input, strides);
+  const graph = graphBuilder(`${backbone.name}.detector`);
+  const sides = gridSides(backbone);
+  const grid = sides.at(-1)!;
+  const evidence = addEvidence(graph, backbone, head, input, sides);
 
   const logits = graph.node('ReduceMean', 'logits', [evidence], { axes: [2, 3], keepdims: 0 });
   const probabilities = graph.node('Softmax', 'probabilities', [logits], { axis: 1 });
@@ -64,29 +65,42 @@ export function buildDetectorGraph(
   );
 }
 
-/** All stages on the grid of the last one, side by side, and the head on each cell. */
+/** Side of each stage's square of positions. */
+function gridSides(backbone: Backbone): number[] {
+  const shapes = stageShapes(backbone);
+  const grid = shapes.at(-1)![1]!;
+  const divides = (shape: Shape) => shape.length === 3 && shape[1] === shape[2] && shape[1]! % grid === 0;
+  const odd = shapes.findIndex((shape, i) => backbone.stages[i]!.pooled && !divides(shape));
+  if (odd < 0) return shapes.map(shape => shape[1]!);
+  throw new GraftError(
+    'usage',
+    `${backbone.title} cannot say where it sees a class: stage ${odd} gives [${shapes[odd]!.join(', ')}], which does not divide into the last stage's [${shapes.at(-1)!.join(', ')}].`,
+    'Export a classifier (--signature classifier), or train another backbone or input size.',
+  );
+}
+
+/** All pooled stages on the grid of the last one, side by side, and the head on each cell. */
 function addEvidence(
   graph: GraphBuilder,
-  card: BackboneCard,
-  parameters: Parameters,
+  backbone: Backbone,
   head: LinearHead,
   input: ImageInput,
-  strides: readonly number[],
+  sides: readonly number[],
 ): string {
-  const { image, scale } = addImage(graph, card, input, 1);
-  const stages = addMobileNetV3(graph, card.architecture, parameters, image, scale);
-  const cells = stages.map((stage, i) => {
-    const side = strides.at(-1)! / strides[i]!;
+  const values = addStages(graph, backbone, addImage(graph, backbone.preprocess, input, 1));
+  const cells = values.flatMap((value, i) => {
+    const side = sides[i]! / sides.at(-1)!;
     const pool = {
       kernel_shape: [side, side],
       strides: [side, side],
       pads: [0, 0, 0, 0],
       count_include_pad: 0,
     } as const;
-    return side === 1 ? stage : graph.node('AveragePool', `cells.${i}`, [stage], pool);
+    if (!backbone.stages[i]!.pooled) return [];
+    return side === 1 ? [value] : [graph.node('AveragePool', `cells.${i}`, [value], pool)];
   });
   const joined = graph.node('Concat', 'cells', cells, { axis: 1 });
-  const [classes, width] = [head.bias.shape[0]!, featureWidth(card)];
+  const [classes, width] = [head.bias.shape[0]!, featureWidth(backbone)];
   const weight = graph.constant('head.weight', float32([classes, width, 1, 1], centre(head.weight).data));
   const bias = graph.constant('head.bias', centre(head.bias));
   return graph.node('Conv', EVIDENCE, [joined, weight, bias], convolution(1, 1));

@@ -1,10 +1,12 @@
 // The graphs that are made of a backbone: photos to features, and photos to class probabilities.
+import type { Preprocess } from '../image/preprocess.ts';
 import { type GraphBuilder, graphBuilder } from '../onnx/builder.ts';
-import type { Graph } from '../onnx/graph.ts';
+import type { Graph, ValueInfo } from '../onnx/graph.ts';
+import type { Shape } from '../onnx/shapes.ts';
 import { float32, int64, type Tensor } from '../tensor/tensor.ts';
-import type { BackboneCard } from './card.ts';
-import { addMobileNetV3, stageChannels, stageParameters, stageStrides } from './mobilenet-v3.ts';
-import type { Parameters } from './parameters.ts';
+import { addStages } from './add-stages.ts';
+import type { Backbone } from './backbone.ts';
+import { channelsOf, stageParameters, stageShapes } from './stages.ts';
 
 /**
  * What the outer input `image` [N, size, size, 3] holds: `uint8` pixels 0..255, or `signed` float32 (x - 127.5) / 127.5,
@@ -20,28 +22,31 @@ export interface LinearHead {
   readonly bias: Tensor<'float32'>;
 }
 
-/** Number of features per photo: the pooled outputs of all stages, side by side. */
-export function featureWidth(card: BackboneCard): number {
-  return card.featureWidths.reduce((sum, width) => sum + width, 0);
+/** Number of features per photo: the pooled values of stages, side by side. */
+export const featureWidth = (backbone: Backbone): number => pooledWidth(backbone, backbone.stages.length);
+
+/** Number of features per photo from the stages before `cut`. */
+export function pooledWidth(backbone: Backbone, cut: number): number {
+  const shapes = stageShapes(backbone).slice(0, cut);
+  return shapes.reduce((sum, shape, i) => sum + (backbone.stages[i]!.pooled ? channelsOf(shape) : 0), 0);
 }
 
-/** Graph from `image` (uint8 pixels) to `features` [N, featureWidth]: the mean of every stage over its positions. */
-export function buildFeatureGraph(card: BackboneCard, parameters: Parameters): Graph {
-  const graph = graphBuilder(`${card.name}.features`);
-  addFeatures(graph, card, parameters, 'uint8');
-  return graph.build([{ name: 'features', dtype: 'float32', shape: ['N', featureWidth(card)] }]);
+/** Graph from `image` (uint8 pixels) to `features` [N, featureWidth]: means of stages over their positions. */
+export function buildFeatureGraph(backbone: Backbone): Graph {
+  const graph = graphBuilder(`${backbone.name}.features`);
+  addFeatures(graph, backbone, 'uint8');
+  return graph.build([{ name: 'features', dtype: 'float32', shape: ['N', featureWidth(backbone)] }]);
 }
 
 /** Graph from `image` to `probabilities` [N, classes]: backbone, head and softmax. */
 export function buildClassifierGraph(
-  card: BackboneCard,
-  parameters: Parameters,
+  backbone: Backbone,
   head: LinearHead,
   input: ImageInput,
   metadata: Readonly<Record<string, string>> = {},
 ): Graph {
-  const graph = graphBuilder(card.name);
-  const features = addFeatures(graph, card, parameters, input);
+  const graph = graphBuilder(backbone.name);
+  const features = addFeatures(graph, backbone, input);
   const weight = graph.constant('head.weight', head.weight);
   const bias = graph.constant('head.bias', head.bias);
   const gemm = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
@@ -58,47 +63,29 @@ export interface StandardisedHead extends LinearHead {
 }
 
 /** Names of the constants that training changes, head first. */
-export function trainedParameters(card: BackboneCard, parameters: Parameters, trainFrom: number): string[] {
-  const names = ['head.weight', 'head.bias'];
-  for (let stage = trainFrom; stage < card.featureWidths.length; stage++) {
-    names.push(...stageParameters(card.architecture, parameters, stage));
-  }
-  return names;
+export function trainedParameters(backbone: Backbone, trainFrom: number): string[] {
+  return ['head.weight', 'head.bias', ...stageParameters(backbone).slice(trainFrom).flat()];
 }
 
-/** Stage that a trained parameter belongs to; undefined for the head. */
-export function stageOfParameter(name: string): number | undefined {
-  const match = /^features\.(\d+)\./.exec(name);
-  return match ? Number(match[1]) : undefined;
-}
-
-/** Shape of what stage `cut - 1` gives, without the photos: [channels, height, width]. */
-export function cutShape(card: BackboneCard, cut: number): [number, number, number] {
-  const side = card.preprocess.size / stageStrides(card.architecture)[cut - 1]!;
-  return [stageChannels(card.architecture)[cut - 1]!, side, side];
-}
-
-/** Number of features per photo from the stages before `cut`. */
-export function frozenWidth(card: BackboneCard, cut: number): number {
-  return card.featureWidths.slice(0, cut).reduce((sum, width) => sum + width, 0);
-}
+/** Shape of what stage `cut - 1` gives, without the photos. */
+export const cutShape = (backbone: Backbone, cut: number): Shape => stageShapes(backbone)[cut - 1]!;
 
 /**
- * Graph of the frozen stages before `cut`: `image` (uint8 pixels) to `cut` [N, channels, h, w], what the last of them gives,
- * and `pooled` [N, frozenWidth], the mean of each of them over its positions, both in float16.
+ * Graph of the frozen stages before `cut`: `image` (uint8 pixels) to `cut` [N, ...cutShape], what the last of them gives,
+ * and, where there are any, `pooled` [N, pooledWidth], the features from them, both in float16.
  */
-export function buildFrozenGraph(card: BackboneCard, parameters: Parameters, cut: number): Graph {
-  const graph = graphBuilder(`${card.name}.frozen`);
-  const { image, scale } = addImage(graph, card, 'uint8');
-  const span = { from: 0, to: cut, trainFrom: cut };
-  const stages = addMobileNetV3(graph, card.architecture, parameters, image, scale, span);
-  const means = graph.node('Concat', 'means', addPooling(graph, stages, 0), { axis: 1 });
-  graph.node('Cast', 'cut', [stages.at(-1)!], { to: 'float16' });
-  graph.node('Cast', 'pooled', [means], { to: 'float16' });
-  return graph.build([
-    { name: 'cut', dtype: 'float16', shape: ['N', ...cutShape(card, cut)] },
-    { name: 'pooled', dtype: 'float16', shape: ['N', frozenWidth(card, cut)] },
-  ]);
+export function buildFrozenGraph(backbone: Backbone, cut: number): Graph {
+  const graph = graphBuilder(`${backbone.name}.frozen`);
+  const image = addImage(graph, backbone.preprocess, 'uint8');
+  const values = addStages(graph, backbone, image, { from: 0, to: cut, trainFrom: cut });
+  const pooled = addPooling(graph, backbone, values, 0);
+  graph.node('Cast', 'cut', [values.at(-1)!], { to: 'float16' });
+  const outputs: ValueInfo[] = [{ name: 'cut', dtype: 'float16', shape: ['N', ...cutShape(backbone, cut)] }];
+  if (pooled.length > 0) {
+    graph.node('Cast', 'pooled', [graph.node('Concat', 'means', pooled, { axis: 1 })], { to: 'float16' });
+    outputs.push({ name: 'pooled', dtype: 'float16', shape: ['N', pooledWidth(backbone, cut)] });
+  }
+  return graph.build(outputs);
 }
 
 /**
@@ -107,29 +94,27 @@ export function buildFrozenGraph(card: BackboneCard, parameters: Parameters, cut
  * @param fromCut whether it starts from `cut` and `pooled`, as the frozen graph gives them, rather than from `image`.
  */
 export function buildTrainedGraph(
-  card: BackboneCard,
-  parameters: Parameters,
+  backbone: Backbone,
   head: StandardisedHead,
   trainFrom: number,
   fromCut: boolean,
 ): Graph {
-  const graph = graphBuilder(`${card.name}.trained`);
-  const to = card.featureWidths.length;
-  let pooled: string[];
+  const graph = graphBuilder(`${backbone.name}.trained`);
+  const to = backbone.stages.length;
+  const pooled: string[] = [];
   if (fromCut) {
     const half = (name: string, shape: readonly number[]) => {
       const input = graph.input({ name, dtype: 'float16', shape: ['N', ...shape] });
       return graph.node('Cast', `${name}.float`, [input], { to: 'float32' });
     };
-    const input = half('cut', cutShape(card, trainFrom));
-    const frozen = half('pooled', [frozenWidth(card, trainFrom)]);
-    const span = { from: trainFrom, to, trainFrom };
-    const stages = addMobileNetV3(graph, card.architecture, parameters, input, [], span);
-    pooled = [frozen, ...addPooling(graph, stages, trainFrom)];
+    const value = half('cut', cutShape(backbone, trainFrom));
+    const frozen = pooledWidth(backbone, trainFrom);
+    if (frozen > 0) pooled.push(half('pooled', [frozen]));
+    const values = addStages(graph, backbone, { value }, { from: trainFrom, to, trainFrom });
+    pooled.push(...addPooling(graph, backbone, values, trainFrom));
   } else {
-    const { image, scale } = addImage(graph, card, 'uint8');
-    const span = { from: 0, to, trainFrom };
-    pooled = addPooling(graph, addMobileNetV3(graph, card.architecture, parameters, image, scale, span), 0);
+    const image = addImage(graph, backbone.preprocess, 'uint8');
+    pooled.push(...addPooling(graph, backbone, addStages(graph, backbone, image, { from: 0, to, trainFrom }), 0));
   }
   const features = graph.node('Concat', 'features', pooled, { axis: 1 });
   const centred = graph.node('Sub', 'features.centred', [features, graph.constant('head.mean', head.mean)], {});
@@ -140,17 +125,27 @@ export function buildTrainedGraph(
   return graph.build([{ name: 'logits', dtype: 'float32', shape: ['N', head.bias.shape[0]!] }]);
 }
 
-function addFeatures(graph: GraphBuilder, card: BackboneCard, parameters: Parameters, input: ImageInput): string {
-  const { image, scale } = addImage(graph, card, input);
-  const stages = addMobileNetV3(graph, card.architecture, parameters, image, scale);
-  return graph.node('Concat', 'features', addPooling(graph, stages, 0), { axis: 1 });
+function addFeatures(graph: GraphBuilder, backbone: Backbone, input: ImageInput): string {
+  const values = addStages(graph, backbone, addImage(graph, backbone.preprocess, input));
+  return graph.node('Concat', 'features', addPooling(graph, backbone, values, 0), { axis: 1 });
 }
 
-/** The mean of every stage over its positions. */
-function addPooling(graph: GraphBuilder, stages: readonly string[], first: number): string[] {
-  return stages.map((stage, i) =>
-    graph.node('ReduceMean', `pooled.${first + i}`, [stage], { axes: [2, 3], keepdims: 0 }),
-  );
+/** The means over positions of the stages that are pooled. `values` are those of the stages from `first` on. */
+function addPooling(graph: GraphBuilder, backbone: Backbone, values: readonly string[], first: number): string[] {
+  const shapes = stageShapes(backbone);
+  return values.flatMap((value, i) => {
+    const stage = first + i;
+    const positions = positionAxes(shapes[stage]!);
+    if (!backbone.stages[stage]!.pooled) return [];
+    if (positions.length === 0) return [value];
+    return [graph.node('ReduceMean', `pooled.${stage}`, [value], { axes: positions, keepdims: 0 })];
+  });
+}
+
+/** Axes of positions, counted with the photos' axis: those of an image, of tokens, or none. */
+function positionAxes(shape: Shape): number[] {
+  if (shape.length === 3) return [2, 3];
+  return shape.length === 2 ? [1] : [];
 }
 
 /**
@@ -159,11 +154,10 @@ function addPooling(graph: GraphBuilder, stages: readonly string[], first: numbe
  */
 export function addImage(
   graph: GraphBuilder,
-  card: BackboneCard,
+  { size, mean, std }: Preprocess,
   input: ImageInput,
   batch: 'N' | 1 = 'N',
-): { readonly image: string; readonly scale: readonly number[] } {
-  const { size, mean, std } = card.preprocess;
+): { readonly value: string; readonly scale: readonly number[] } {
   const dtype = input === 'uint8' ? 'uint8' : 'float32';
   const image = graph.input({ name: 'image', dtype, shape: [batch, size, size, 3] });
   // (x / 255 - mean) / std for pixels; ((x + 1) / 2 - mean) / std for the signed range.
@@ -172,6 +166,7 @@ export function addImage(
   const channelsFirst = graph.node('Transpose', 'image.nchw', [image], { perm: [0, 3, 1, 2] });
   const pixels =
     input === 'uint8' ? graph.node('Cast', 'image.float', [channelsFirst], { to: 'float32' }) : channelsFirst;
+  if (shift.every(offset => offset === 0)) return { value: pixels, scale };
   let offset = graph.constant('image.shift', float32([1, 3, 1, 1], shift));
   if (input === 'uint8') {
     // Adding three numbers to three interleaved channels is slow in ONNX Runtime, adding a whole picture is not; the runtime
@@ -179,5 +174,5 @@ export function addImage(
     const whole = graph.constant('image.shape', int64([4], [1, 3, size, size]));
     offset = graph.node('Expand', 'image.shift.whole', [offset, whole], {});
   }
-  return { image: graph.node('Add', 'image.centred', [pixels, offset], {}), scale };
+  return { value: graph.node('Add', 'image.centred', [pixels, offset], {}), scale };
 }

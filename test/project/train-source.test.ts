@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Manifest, ManifestPhoto } from '../../src/dataset/manifest.ts';
+import { fitSettings } from '../../src/project/fit-settings.ts';
 import { resolveTrainOptions } from '../../src/project/train-options.ts';
 import { openSource, requireViews } from '../../src/project/train-source.ts';
 import { viewKey } from '../../src/train/extract.ts';
+import { openDefaultBackbone } from '../support/default-backbone.ts';
 
 const photo = (sha256: string, split: ManifestPhoto['split']): ManifestPhoto => ({
   path: `a/${sha256}.jpg`,
@@ -27,11 +29,11 @@ const manifest: Manifest = {
   seed: 0,
   how: [],
 };
-const weights = { parameters: new Map(), sha256: 'made up', file: 'none' };
+const backbone = await openDefaultBackbone();
 
 test('activations that take more room than there is are refused at once', async () => {
-  const settings = resolveTrainOptions({ data: 'nowhere', freeze: 1, cutViews: 40 });
-  await assert.rejects(openSource(settings, manifest, weights).next(), {
+  const settings = fitSettings(resolveTrainOptions({ data: 'nowhere', freeze: 1, cutViews: 40 }), backbone);
+  await assert.rejects(openSource(settings, manifest).next(), {
     code: 'usage',
     // 300 * 41 + 1 records of 16 channels of 112 x 112 and their 16 means, in float16
     message: 'With 40 cut-views the activations take 4.9 GB, and 4.3 GB may be cached.',
@@ -40,8 +42,8 @@ test('activations that take more room than there is are refused at once', async 
 });
 
 test('views that others have taken the room of are missed before training', () => {
-  const settings = resolveTrainOptions({ data: 'nowhere', freeze: 6, cutViews: 2 });
-  const lost = viewKey('train-7', { number: 2, camera: 'none' }, settings.preprocess, settings.fineTuneAugmentation);
+  const settings = fitSettings(resolveTrainOptions({ data: 'nowhere', freeze: 6, cutViews: 2 }), backbone);
+  const lost = viewKey('train-7', { number: 2, camera: 'none' }, backbone.preprocess, settings.fineTuneAugmentation);
   const asked = new Set<string>();
   const locate = (key: string, without?: string) => {
     asked.add(key);

@@ -1,10 +1,13 @@
-// Thread that reads one damaged file after the other and tells what came of each.
+// Thread that reads one damaged file after the other, each by the reader of its format, and tells what came of it.
 import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '../../src/base/errors.ts';
+import { convertOnnx } from '../../src/onnx/convert.ts';
+import { readOnnxModel } from '../../src/onnx/read-model.ts';
 import { inspectModel } from '../../src/project/inspect.ts';
+import { readSafetensors, writeSafetensors } from '../../src/tensor/safetensors.ts';
 import { readAttachedFiles } from '../../src/tflite/associated-files.ts';
 import type { TfliteModel } from '../../src/tflite/model.ts';
 import { readTflite } from '../../src/tflite/read.ts';
@@ -29,9 +32,48 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 let count = 0;
 
-parentPort!.on('message', (bytes: Uint8Array) => parentPort!.postMessage(tryFile(bytes)));
+/** A file that came from outside. */
+export interface FuzzFile {
+  readonly format: FuzzFormat;
+  readonly bytes: Uint8Array;
+}
 
-function tryFile(bytes: Uint8Array): FuzzOutcome {
+export type FuzzFormat = 'tflite' | 'onnx' | 'safetensors';
+
+/** Reads a file and does with it what graft does: tells whether parts were left out. What it takes to check is not measured. */
+type Reader = (bytes: Uint8Array) => { readonly problem: boolean; readonly check?: () => void };
+
+const readers: Readonly<Record<FuzzFormat, Reader>> = {
+  tflite(bytes) {
+    orRefuse(() => readAttachedFiles(bytes));
+    const model = readTflite(bytes);
+    const { problems } = inspectModel('file.tflite', bytes, model);
+    return { problem: problems.length > 0, check: () => checkRewriting(model) };
+  },
+  onnx(bytes) {
+    const model = readOnnxModel(bytes);
+    for (const constant of model.constants.values()) constant.read();
+    convertOnnx(model);
+    return { problem: false };
+  },
+  safetensors(bytes) {
+    const { tensors, metadata } = readSafetensors(bytes, 'file.safetensors');
+    const check = () => {
+      const again = readSafetensors(writeSafetensors(tensors, metadata), 'again.safetensors');
+      assert.deepEqual(again.metadata, metadata);
+      assert.deepEqual([...again.tensors].sort(byName), [...tensors].sort(byName));
+    };
+    return { problem: false, check };
+  },
+};
+const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : 1);
+
+/** Errors that say that the file is no good; others are defects. */
+const refusals: readonly string[] = ['bad-model', 'bad-weights', 'unsupported-op'];
+
+parentPort!.on('message', (file: FuzzFile) => parentPort!.postMessage(tryFile(file)));
+
+function tryFile({ format, bytes }: FuzzFile): FuzzOutcome {
   if (count++ % COLLECT_EVERY === 0) collect();
   const before = usedMemory();
   const start = performance.now();
@@ -42,20 +84,13 @@ function tryFile(bytes: Uint8Array): FuzzOutcome {
     memory: usedMemory() - before,
     milliseconds: performance.now() - start,
   });
-  let model: TfliteModel;
   try {
-    orRefuse(() => readAttachedFiles(bytes));
-    model = readTflite(bytes);
-  } catch (error) {
-    if (error instanceof GraftError && error.code === 'bad-model') return tell('refused', true);
-    return tell('defect', true, String((error as Error).stack));
-  }
-  try {
-    const { problems } = inspectModel('file.tflite', bytes, model);
-    const told = tell('read', problems.length > 0);
-    checkRewriting(model);
+    const { problem, check } = readers[format](bytes);
+    const told = tell('read', problem);
+    check?.();
     return told;
   } catch (error) {
+    if (error instanceof GraftError && refusals.includes(error.code)) return tell('refused', true);
     return tell('defect', true, String((error as Error).stack));
   }
 }

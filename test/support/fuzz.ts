@@ -1,4 +1,4 @@
-// Fuzzes the reader of .tflite files: seeds, the thread that reads with a limit of time and memory, and the summary.
+// Fuzzes the readers of files: seeds of .tflite, the thread that reads with a limit of time and memory, and the summary.
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { makeRng } from '../../src/base/rng.ts';
@@ -9,7 +9,7 @@ import { lowerToTflite } from '../../src/tflite/lower.ts';
 import { encodeMetadata, METADATA_ENTRY } from '../../src/tflite/metadata.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
 import { chameleon, foreignFile } from './foreign-model.ts';
-import type { FuzzOutcome } from './fuzz-worker.ts';
+import type { FuzzFile, FuzzFormat, FuzzOutcome } from './fuzz-worker.ts';
 import { mutate, type Seed } from './mutate.ts';
 
 /** A classifier of a few layers as graft writes it: with its origin, metadata and labels. */
@@ -118,7 +118,7 @@ export interface FuzzReport {
   readonly read: number;
   readonly partly: number;
   readonly defects: readonly string[];
-  /** The largest figures: memory in bytes and as a multiple of the file's bytes beside ALLOWANCE, time in milliseconds. */
+  /** The largest figures: memory in bytes and as a multiple of the file's bytes beside the allowance, time in milliseconds. */
   readonly mostMemory: number;
   readonly mostMemoryPerByte: number;
   readonly slowest: number;
@@ -130,13 +130,23 @@ export interface FuzzReport {
  */
 const MAX_MILLISECONDS = 5000;
 const MAX_MEMORY_PER_BYTE = 256;
-const ALLOWANCE = 2 ** 18;
+const allowances: Readonly<Record<FuzzFormat, number>> = {
+  tflite: 2 ** 18,
+  // A few bytes may ask for a constant of 2^24 numbers, the most that the import computes from less.
+  onnx: 2 ** 28,
+  safetensors: 2 ** 18,
+};
 
 /** Defects after which fuzzing ends. */
 const MAX_DEFECTS = 20;
 
 /** Reads the seeds, which have to be sound, and `files` damaged files. The same seed gives the same files. */
-export async function fuzz(seeds: readonly Seed[], files: number, seed: number): Promise<FuzzReport> {
+export async function fuzz(
+  seeds: readonly Seed[],
+  files: number,
+  seed: number,
+  format: FuzzFormat = 'tflite',
+): Promise<FuzzReport> {
   const rng = makeRng(seed, 'fuzz');
   const counts = { refused: 0, read: 0, partly: 0 };
   const defects: string[] = [];
@@ -144,13 +154,15 @@ export async function fuzz(seeds: readonly Seed[], files: number, seed: number):
   let thread = startThread();
   for (const { name, bytes } of seeds) {
     // The first time, what is allocated is the program's own code.
-    const told = await askThread(thread, bytes);
-    if (typeof told === 'string' || told.outcome !== 'read') throw new Error(`The seed ${name} is not sound.`);
+    const told = await askThread(thread, { format, bytes });
+    if (typeof told === 'string' || told.outcome !== 'read') {
+      throw new Error(`The seed ${name} is not sound: ${typeof told === 'string' ? told : told.detail}`);
+    }
   }
   // A reader that is broken has shown it by then.
   for (let i = 0; i < files && defects.length < MAX_DEFECTS; i++) {
     const { bytes, how } = mutate(seeds, rng);
-    const told = await askThread(thread, bytes);
+    const told = await askThread(thread, { format, bytes });
     if (typeof told === 'string') {
       defects.push(`${i} (${how}): ${told}`);
       await thread.terminate();
@@ -158,7 +170,7 @@ export async function fuzz(seeds: readonly Seed[], files: number, seed: number):
       continue;
     }
     const { outcome, problem, detail, memory, milliseconds } = told;
-    const perByte = (memory - ALLOWANCE) / bytes.length;
+    const perByte = (memory - allowances[format]) / bytes.length;
     if (outcome === 'defect') defects.push(`${i} (${how}): ${detail}`);
     else if (perByte > MAX_MEMORY_PER_BYTE) defects.push(`${i} (${how}): ${bytes.length} bytes took ${memory}`);
     else counts[outcome === 'refused' ? 'refused' : problem ? 'partly' : 'read']++;
@@ -180,7 +192,7 @@ function startThread(): Worker {
 }
 
 /** What the thread tells, or how it failed to. */
-function askThread(thread: Worker, bytes: Uint8Array): Promise<FuzzOutcome | string> {
+function askThread(thread: Worker, file: FuzzFile): Promise<FuzzOutcome | string> {
   return new Promise(resolve => {
     const onError = (error: Error) => finish(`the thread died: ${error.message}`);
     const onExit = (status: number) => finish(`the thread ended with status ${status}`);
@@ -191,6 +203,6 @@ function askThread(thread: Worker, bytes: Uint8Array): Promise<FuzzOutcome | str
     };
     const timer = setTimeout(() => finish(`no answer after ${MAX_MILLISECONDS} ms`), MAX_MILLISECONDS);
     thread.on('message', finish).on('error', onError).on('exit', onExit);
-    thread.postMessage(bytes);
+    thread.postMessage(file);
   });
 }

@@ -1,5 +1,5 @@
 // The TFLite 8-bit specification in plain loops: what each int8 operator makes of its int8 inputs.
-import { sizeOf } from '../../src/tensor/tensor.ts';
+import { float32, sizeOf, transpose } from '../../src/tensor/tensor.ts';
 import type { KnownOperator, TfliteModel, TfliteTensor } from '../../src/tflite/model.ts';
 import { Activation, Padding } from '../../src/tflite/schema.ts';
 
@@ -73,6 +73,68 @@ export function int8Reference(
         for (let i = 0; i < positions; i++) sum += values[i * channels + c]! - zeroOf(tensor);
         return store((scaleOf(tensor) * sum) / positions, output);
       });
+    }
+    case 'LOGISTIC': {
+      const { tensor, values } = inputs[0]!;
+      return out.map((_, i) => store(1 / (1 + Math.exp(-scaleOf(tensor) * (values[i]! - zeroOf(tensor)))), output));
+    }
+    case 'CONCATENATION': {
+      // All along the channels, with one scale.
+      const width = output.shape.at(-1)!;
+      let start = 0;
+      for (const { tensor, values } of inputs) {
+        const own = tensor.shape.at(-1)!;
+        for (let i = 0; i < values.length; i++) out[Math.floor(i / own) * width + start + (i % own)] = values[i]!;
+        start += own;
+      }
+      return out;
+    }
+    case 'STRIDED_SLICE': {
+      const [{ tensor, values }, begin, , step] = inputs as [Stored, Stored, Stored, Stored];
+      const strides = tensor.shape.map((_, axis) => sizeOf(tensor.shape.slice(axis + 1)));
+      return out.map((_, i) => {
+        let [rest, place] = [i, 0];
+        for (let axis = strides.length - 1; axis >= 0; axis--) {
+          const at = rest % output.shape[axis]!;
+          rest = Math.floor(rest / output.shape[axis]!);
+          place += (begin.values[axis]! + at * step.values[axis]!) * strides[axis]!;
+        }
+        return values[place]!;
+      });
+    }
+    case 'RESHAPE':
+      return Int8Array.from(inputs[0]!.values);
+    case 'TRANSPOSE': {
+      const [{ tensor, values }, perm] = inputs as [Stored, Stored];
+      const order = Array.from(perm.values);
+      return Int8Array.from(transpose(float32(tensor.shape, values), order).data);
+    }
+    case 'RESIZE_BILINEAR': {
+      // Half-pixel centres.
+      const { tensor, values } = inputs[0]!;
+      const [, height, width, channels] = tensor.shape as [number, number, number, number];
+      const [, rows, columns] = output.shape as [number, number, number];
+      const along = (i: number, size: number, wanted: number) => {
+        const at = Math.max(0, Math.min(size - 1, ((i + 0.5) * size) / wanted - 0.5));
+        const low = Math.floor(at);
+        return [low, Math.min(size - 1, low + 1), at - low] as const;
+      };
+      return out.map((_, i) => {
+        const [c, column, row] = [
+          i % channels,
+          Math.floor(i / channels) % columns,
+          Math.floor(i / (channels * columns)),
+        ];
+        const [top, bottom, down] = along(row, height, rows);
+        const [left, right, across] = along(column, width, columns);
+        const at = (y: number, x: number) => values[(y * width + x) * channels + c]!;
+        const upper = at(top, left) * (1 - across) + at(top, right) * across;
+        return Math.round(upper * (1 - down) + (at(bottom, left) * (1 - across) + at(bottom, right) * across) * down);
+      });
+    }
+    case 'PADV2': {
+      const [{ tensor, values }, paddings, fill] = inputs as [Stored, Stored, Stored];
+      return pad(values, tensor.shape, output.shape, paddings.values, fill.values[0]!);
     }
     case 'RELU':
       return out.map((_, i) => Math.max(inputs[0]!.values[i]!, zeroOf(output)));

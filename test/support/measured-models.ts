@@ -2,7 +2,6 @@
 
 import { makeRng } from '../../src/base/rng.ts';
 import { type LiteRtValues, loadLiteRt } from '../../src/engine/litert.ts';
-import { cacheFolder } from '../../src/project/cache-folder.ts';
 import { signedPixels } from '../../src/project/signed-pixels.ts';
 import { float32, sizeOf } from '../../src/tensor/tensor.ts';
 import { type ChannelRanges, channelExtremes } from '../../src/tflite/channel-ranges.ts';
@@ -10,12 +9,9 @@ import { computedTensors, exposeTensors } from '../../src/tflite/expose.ts';
 import { lowerToTflite } from '../../src/tflite/lower.ts';
 import type { TfliteModel } from '../../src/tflite/model.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
-import { findCard } from '../../src/zoo/cards.ts';
 import { buildClassifierGraph, featureWidth } from '../../src/zoo/graphs.ts';
-import { loadWeights } from '../../src/zoo/load-weights.ts';
-import { lastStageValue } from '../../src/zoo/mobilenet-v3.ts';
+import { openDefaultBackbone } from './default-backbone.ts';
 import { drawLeafScene } from './leaf-scene.ts';
-import { drain } from './reference.ts';
 
 /** What the model says of each input, in real numbers or as they are stored, and whether XNNPACK took all of it. */
 export async function runModel(
@@ -73,10 +69,9 @@ export const leafImages = (count: number): Float32Array[] =>
 
 /** MobileNetV3-Small with its trained backbone and a random head of four classes, lowered; and its last backbone value. */
 export async function realClassifier(): Promise<{ readonly model: TfliteModel; readonly last: string }> {
-  const card = findCard('mobilenet_v3_small');
-  const { parameters } = await drain(loadWeights(card, cacheFolder()));
+  const backbone = await openDefaultBackbone();
   const rng = makeRng(1, 'head');
-  const width = featureWidth(card);
+  const width = featureWidth(backbone);
   const head = {
     weight: float32(
       [4, width],
@@ -84,6 +79,6 @@ export async function realClassifier(): Promise<{ readonly model: TfliteModel; r
     ),
     bias: float32([4], [0.1, -0.1, 0, 0.2]),
   };
-  const model = lowerToTflite(buildClassifierGraph(card, parameters, head, 'signed'));
-  return { model, last: lastStageValue(card.architecture) };
+  const model = lowerToTflite(buildClassifierGraph(backbone, head, 'signed'));
+  return { model, last: backbone.stages.at(-1)!.value };
 }

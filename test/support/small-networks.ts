@@ -2,7 +2,7 @@
 import { makeRng } from '../../src/base/rng.ts';
 import type { GraphBuilder } from '../../src/onnx/builder.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
-import { sizeOf } from '../../src/tensor/tensor.ts';
+import { int64, sizeOf } from '../../src/tensor/tensor.ts';
 import { imageGraph, noise } from './two-runtimes.ts';
 
 /** Builds on a graph; every method returns the name of the value that it makes. */
@@ -13,6 +13,20 @@ interface Layers {
   swish(input: string): string;
   relu(input: string): string;
   relu6(input: string): string;
+  /** x * sigmoid(x). */
+  silu(input: string): string;
+  /** BatchNormalization with channels of very different widths. */
+  norm(name: string, input: string, channels: number): string;
+  /** LayerNormalization of the last axis. */
+  layerNorm(name: string, input: string, channels: number): string;
+  /** Transpose. */
+  move(name: string, input: string, perm: readonly number[]): string;
+  /** MatMul with a constant and a bias, along the last axis. */
+  product(name: string, input: string, channels: readonly [number, number]): string;
+  /** Channels from `from` to before `to`. */
+  slice(name: string, input: string, from: number, to: number): string;
+  /** Channel shuffle; groups, channels, height and width. */
+  shuffle(name: string, input: string, sizes: readonly [number, number, number, number]): string;
   /** Mean over positions, flat. */
   mean(input: string): string;
   /** Squeeze-and-excitation. */
@@ -61,6 +75,40 @@ function layersOn(graph: GraphBuilder, rng: Parameters<typeof noise>[0]): Layers
       const squeezed = layers.relu(layers.conv(`${name}.squeeze`, pooled, [channels, 8], { kernel: 1 }));
       const excited = layers.conv(`${name}.excite`, squeezed, [8, channels], { kernel: 1 });
       return layers.mul(name, input, graph.node('HardSigmoid', `${name}.gate`, [excited], { alpha: 1 / 6, beta: 0.5 }));
+    },
+    silu: input => layers.mul(`${input}.silu`, input, graph.node('Sigmoid', `${input}.sigmoid`, [input], {})),
+    norm(name, input, channels) {
+      const parts = [1, 0.5, 0.5].map((scale, i) => graph.constant(`${name}.${i}`, noise(rng, [channels], scale)));
+      const variance = { ...noise(rng, [channels]), data: Float32Array.from({ length: channels }, (_, c) => 0.1 + c) };
+      const inputs = [input, ...parts, graph.constant(`${name}.variance`, variance)];
+      return graph.node('BatchNormalization', name, inputs, { epsilon: 1e-3 });
+    },
+    layerNorm(name, input, channels) {
+      const parts = [1, 0.5].map((scale, i) => graph.constant(`${name}.${i}`, noise(rng, [channels], scale)));
+      return graph.node('LayerNormalization', name, [input, ...parts], { axis: -1, epsilon: 1e-5 });
+    },
+    move: (name, input, perm) => graph.node('Transpose', name, [input], { perm }),
+    product(name, input, [width, out]) {
+      const weight = graph.constant(`${name}.weight`, noise(rng, [width, out], 1 / Math.sqrt(width)));
+      const product = graph.node('MatMul', `${name}.product`, [input, weight], {});
+      return graph.node('Add', name, [product, graph.constant(`${name}.bias`, noise(rng, [out]))], {});
+    },
+    slice(name, input, from, to) {
+      const limits = [from, to, 1].map((value, i) => graph.constant(`${name}.${i}`, int64([1], [value])));
+      return graph.node('Slice', name, [input, ...limits], {});
+    },
+    shuffle(name, input, [groups, channels, height, width]) {
+      const split = graph.constant(`${name}.split`, int64([5], [0, groups, channels / groups, height, width]));
+      const whole = graph.constant(`${name}.whole`, int64([4], [0, channels, height, width]));
+      const turned = graph.node(
+        'Transpose',
+        `${name}.turned`,
+        [graph.node('Reshape', `${name}.groups`, [input, split], {})],
+        {
+          perm: [0, 2, 1, 3, 4],
+        },
+      );
+      return graph.node('Reshape', name, [turned, whole], {});
     },
     add: (name, a, b) => graph.node('Add', name, [a, b], {}),
     mul: (name, a, b) => graph.node('Mul', name, [a, b], {}),
@@ -175,6 +223,53 @@ export const smallNetworks: Readonly<Record<string, Graph>> = {
     const a = n.relu(n.conv('a', image, [3, 8]));
     const map = n.swish(n.conv('map', a, [8, 1]));
     n.conv('end', n.mul('weighted', a, map), [8, 4]);
+    return { end: [4, 10, 8] };
+  }),
+  'sigmoid gates: of x itself, and of a squeezed x': network((n, image) => {
+    const a = n.silu(n.conv('a', image, [3, 8]));
+    const b = n.silu(n.conv('b', a, [8, 8], { group: 8 }));
+    const squeezed = n.silu(
+      n.conv('squeeze', n.graph.node('GlobalAveragePool', 'pooled', [b], {}), [8, 8], { kernel: 1 }),
+    );
+    const gate = n.graph.node('Sigmoid', 'gate', [n.conv('excite', squeezed, [8, 8], { kernel: 1 })], {});
+    n.conv('end', n.mul('scaled', b, gate), [8, 4]);
+    return { end: [4, 10, 8] };
+  }),
+  'normalisation and ReLU of joined images': network((n, image) => {
+    const a = n.relu(n.conv('a', image, [3, 8]));
+    const b = n.conv('b', a, [8, 4]);
+    const normed = n.relu(n.norm('normed', n.concat('joined', a, b), 12));
+    n.conv('end', normed, [12, 4]);
+    return { end: [4, 10, 8] };
+  }),
+  'channels that are split, joined and shuffled': network((n, image) => {
+    const a = n.relu(n.conv('a', image, [3, 8]));
+    const [left, right] = [n.slice('left', a, 0, 4), n.slice('right', a, 4, 8)];
+    const joined = n.concat('joined', left, n.relu(n.conv('b', right, [4, 4])));
+    n.conv('end', n.shuffle('shuffled', joined, [2, 8, 10, 8]), [8, 4]);
+    return { end: [4, 10, 8] };
+  }),
+  'a maximum over padding beside numbers below zero, made larger': network((n, image) => {
+    const a = n.conv('a', image, [3, 8]);
+    const window = { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } as const;
+    const largest = n.graph.node('MaxPool', 'largest', [a], window);
+    const sizes = n.graph.constant('sizes', int64([4], [1, 8, 10, 8]));
+    const wide = n.graph.node('Resize', 'wide', [largest, '', '', sizes], {
+      mode: 'linear',
+      coordinate_transformation_mode: 'half_pixel',
+      nearest_mode: 'floor',
+    });
+    n.conv('end', wide, [8, 4]);
+    return { end: [4, 10, 8] };
+  }),
+  'layer normalisation and Gelu between dense layers, channels last': network((n, image) => {
+    const a = n.conv('a', image, [3, 8]);
+    const b = n.conv('b', a, [8, 8], { kernel: 5, group: 8 });
+    const normed = n.layerNorm('normed', n.move('last', b, [0, 2, 3, 1]), 8);
+    const wide = n.graph.node('microsoft.Gelu', 'gelu', [n.product('wide', normed, [8, 24])], {});
+    const scale = n.graph.constant('scale', noise(makeRng(4, 'scale'), [8], 0.1));
+    const narrow = n.mul('scaled', n.product('narrow', wide, [24, 8]), scale);
+    n.conv('end', n.add('sum', a, n.move('first', narrow, [0, 3, 1, 2])), [8, 4]);
     return { end: [4, 10, 8] };
   }),
   'a constant added and a constant factor': network((n, image) => {

@@ -37,7 +37,11 @@ export function imageGraph(
 }
 
 /** What a lowering makes: no operators that graft does not know. */
-export type LoweredModel = Omit<TfliteModel, 'operators'> & { operators: KnownOperator[] };
+export type LoweredModel = Omit<TfliteModel, 'operators'> & {
+  readonly operators: KnownOperator[];
+  /** Whether XNNPACK takes all of it. */
+  readonly isAccelerated: boolean;
+};
 
 /** Runs the graph in both runtimes on noise, compares every output, and returns the lowered model. */
 export async function agree(graph: Graph, tolerance = TOLERANCE): Promise<LoweredModel> {
@@ -61,9 +65,10 @@ export async function agree(graph: Graph, tolerance = TOLERANCE): Promise<Lowere
     const spread = data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     assert.ok(spread > 0.01, `${name} is all zero, which proves nothing`);
   });
+  const { isAccelerated } = litert;
   litert.close();
   await session.close();
-  return model as LoweredModel;
+  return { ...model, isAccelerated } as LoweredModel;
 }
 
 const operatorsOf = (model: Pick<TfliteModel, 'operators'>) => model.operators;

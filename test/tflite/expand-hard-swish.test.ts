@@ -59,11 +59,16 @@ const divided: Readonly<Record<string, readonly [swishes: number, divisions: num
   'means side by side before a dense layer and softmax': [2, 0],
   'ReLU6, alone and joined': [0, 0],
   'joined images whose mean is taken': [1, 0],
-  'a grouped convolution': [1, 1],
+  'a grouped convolution': [1, 0],
   'hard-swish that is an output too': [1, 1],
   'hard-swish in a dense head, and of a hard-swish': [3, 1],
   'pools on the way': [2, 0],
   'a map of one channel that weights all others': [1, 0],
+  'sigmoid gates: of x itself, and of a squeezed x': [0, 0],
+  'normalisation and ReLU of joined images': [0, 0],
+  'channels that are split, joined and shuffled': [0, 0],
+  'a maximum over padding beside numbers below zero, made larger': [0, 0],
+  'layer normalisation and Gelu between dense layers, channels last': [0, 0],
   'a constant added and a constant factor': [2, 0],
 };
 

@@ -49,8 +49,34 @@ function finestStep({ op }: KnownOperator, a: TfliteTensor, b: TfliteTensor): nu
   return op === 'MUL' ? (first * second) / 128 : 0;
 }
 
+/** Operators whose inputs and outputs have one scale, by the specification. */
+const sameScale = [
+  ...['AVERAGE_POOL_2D', 'CONCATENATION', 'MAX_POOL_2D', 'PAD', 'PADV2', 'RELU', 'RELU6', 'RESHAPE', 'RESIZE_BILINEAR'],
+  ...['STRIDED_SLICE', 'TRANSPOSE'],
+];
+
+/** Extremes of a value and of all that it is joined with, or that operators of one scale make of it. */
+function sharedRange(
+  { model, ranges }: RangedModel,
+  name: string,
+  isInt8: (name: string) => boolean,
+): { readonly min: number[]; readonly max: number[] } {
+  const together = new Set([model.tensors.findIndex(tensor => tensor.name === name)]);
+  for (let before = 0; before < together.size; ) {
+    before = together.size;
+    for (const { op, inputs, outputs } of operatorsOf(model).filter(({ op }) => sameScale.includes(op))) {
+      if (!isInt8(model.tensors[outputs[0]!]!.name)) continue;
+      const values = [...inputs.filter(index => !model.tensors[index]!.data), ...outputs];
+      if (op !== 'PADV2' && values.some(index => together.has(index))) for (const index of values) together.add(index);
+    }
+  }
+  const all = [...together].flatMap(index => ranges.get(model.tensors[index]!.name) ?? []);
+  return { min: all.flatMap(({ min }) => [...min]), max: all.flatMap(({ max }) => [...max]) };
+}
+
 /** Scales and zero points as TFLite's specification wants them, and numbers as they follow from the float model. */
 function assertRules(model: TfliteModel, float: RangedModel): void {
+  const int8 = new Set(model.tensors.filter(({ type }) => type === 'INT8').map(({ name }) => name));
   const before = new Map(operatorsOf(float.model).map(op => [float.model.tensors[op.outputs[0]!]!.name, op]));
   for (const operator of operatorsOf(model)) {
     const [input, weight, bias] = operator.inputs.map(index => model.tensors[index]!) as TfliteTensor[];
@@ -59,10 +85,14 @@ function assertRules(model: TfliteModel, float: RangedModel): void {
     const { scale, zeroPoint } = output.quantization!;
     assert.deepEqual([scale.length, zeroPoint.length], [1, 1]);
     assert.ok(scale[0]! > 0 && Number.isInteger(zeroPoint[0]) && zeroPoint[0]! >= -128 && zeroPoint[0]! <= 127);
-    if (['PAD', 'AVERAGE_POOL_2D', 'MAX_POOL_2D', 'RELU', 'RELU6'].includes(operator.op)) {
-      assert.deepEqual(output.quantization, input!.quantization, `${operator.op} keeps its scale`);
+    if (sameScale.includes(operator.op)) {
+      const others = operator.op === 'CONCATENATION' ? operator.inputs.map(index => model.tensors[index]!) : [input!];
+      for (const { quantization } of others)
+        assert.deepEqual(output.quantization, quantization, `${operator.op} keeps its scale`);
+    } else if (operator.op === 'LOGISTIC') {
+      assert.deepEqual(output.quantization, { scale: [1 / 256], zeroPoint: [-128], axis: 0 });
     } else if (operator.op !== 'QUANTIZE') {
-      const { min, max } = float.ranges.get(output.name)!;
+      const { min, max } = sharedRange(float, output.name, name => int8.has(name));
       const finest = isConvolution(operator) ? 0 : finestStep(operator, input!, weight!);
       const wanted = activationQuantization(Math.min(...min), Math.max(...max), finest);
       assert.deepEqual(output.quantization, wanted, output.name);
@@ -158,8 +188,8 @@ for (const [name, graph] of Object.entries(smallNetworks)) {
     assert.equal(checked, int8.filter(({ op }) => op !== 'QUANTIZE').length);
     assert.ok(checked >= 3, `${checked} operators in int8`);
     const found = await runModel(model, images);
-    // XNNPACK averages floats only.
-    assert.equal(found.isAccelerated, !int8.some(({ op }) => op === 'AVERAGE_POOL_2D'));
+    // XNNPACK pads with zeros only.
+    assert.equal(found.isAccelerated, !int8.some(({ op }) => op === 'PADV2'));
     const wanted = await runModel(float.model, images);
     wanted.answers.forEach((outputs, image) => {
       outputs.forEach((values, i) => {

@@ -7,14 +7,11 @@ import { makeRng } from '../../src/base/rng.ts';
 import { openSession } from '../../src/engine/session.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
-import { cacheFolder } from '../../src/project/cache-folder.ts';
 import { float32, type Tensor } from '../../src/tensor/tensor.ts';
 import { buildTrainingGraph, buildTrainingGraphs } from '../../src/train/training-graph.ts';
-import { findCard } from '../../src/zoo/cards.ts';
 import { buildTrainedGraph, featureWidth, trainedParameters } from '../../src/zoo/graphs.ts';
-import { loadWeights } from '../../src/zoo/load-weights.ts';
+import { openDefaultBackbone } from '../support/default-backbone.ts';
 import { emulateBlocks } from '../support/emulate-blocks.ts';
-import { drain } from '../support/reference.ts';
 
 const BATCH = 5;
 const SIZE = 64;
@@ -27,24 +24,22 @@ async function run(graph: Graph, inputs: Record<string, Tensor>): Promise<Record
   return outputs;
 }
 
-const card = findCard('mobilenet_v3_small');
-const { parameters } = await drain(loadWeights(card, cacheFolder()));
-const names = trainedParameters(card, parameters, 0);
+const backbone = await openDefaultBackbone(SIZE);
+const names = trainedParameters(backbone, 0);
 const rng = makeRng(7, 'blocks');
 const random = (shape: readonly number[], size: number, scale: number, offset = 0) =>
   float32(
     shape,
     Float32Array.from({ length: size }, () => offset + scale * rng.normal()),
   );
-const width = featureWidth(card);
+const width = featureWidth(backbone);
 const head = {
   weight: random([CLASSES, width], CLASSES * width, 0.05),
   bias: random([CLASSES], CLASSES, 0.1),
   mean: random([width], width, 0.1),
   inverse: random([width], width, 0.1, 1),
 };
-const sized = { ...card, preprocess: { ...card.preprocess, size: SIZE } };
-const model = buildTrainedGraph(sized, parameters, head, 0, false);
+const model = buildTrainedGraph(backbone, head, 0, false);
 const data = {
   image: {
     dtype: 'uint8',

@@ -8,17 +8,15 @@ import { drawLeafPhoto } from '../../src/demo/draw-leaf-photo.ts';
 import { defaultAugmentation } from '../../src/image/augment.ts';
 import type { PhotoView } from '../../src/image/render-photo-view.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
-import { cacheFolder } from '../../src/project/cache-folder.ts';
 import { type ExtractPhoto, extractViews, viewKey } from '../../src/train/extract.ts';
 import { openFeatureCache } from '../../src/train/feature-cache.ts';
-import { findCard } from '../../src/zoo/cards.ts';
 import { buildFeatureGraph, featureWidth } from '../../src/zoo/graphs.ts';
-import { loadWeights } from '../../src/zoo/load-weights.ts';
+import { openDefaultBackbone } from '../support/default-backbone.ts';
 import { drain, temporaryFolder } from '../support/reference.ts';
 
-const card = findCard('mobilenet_v3_small');
-const { preprocess } = card;
-const width = featureWidth(card);
+const backbone = await openDefaultBackbone();
+const { preprocess } = backbone;
+const width = featureWidth(backbone);
 /** Plain and augmented, each as it is and as the camera sees it. */
 const views: readonly PhotoView[] = [
   { number: 0, camera: 'none' },
@@ -29,8 +27,7 @@ const views: readonly PhotoView[] = [
 
 test('features do not depend on the number of threads; a photo that is none is named', async t => {
   const folder = await temporaryFolder(t);
-  const { parameters } = await drain(loadWeights(card, cacheFolder()));
-  const makeGraph = () => writeOnnx(buildFeatureGraph(card, parameters));
+  const makeGraph = () => writeOnnx(buildFeatureGraph(backbone));
   const photos = await Promise.all(
     [0, 1, 2, 3, 4].map(async index => {
       const file = join(folder, `${index}.jpg`);

@@ -15,20 +15,17 @@ import { decodeFrame, FRAME, renderFrame, seeFrame } from '../../src/image/camer
 import { decodePhoto } from '../../src/image/decode.ts';
 import { readPhoto } from '../../src/image/read-photo.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
-import { cacheFolder } from '../../src/project/cache-folder.ts';
 import { float32 } from '../../src/tensor/tensor.ts';
 import type { TrainSample } from '../../src/train/train-worker.ts';
 import { openTrainer, type Trainer, type TrainerOptions, type TrainRow } from '../../src/train/trainer.ts';
 import { buildTrainingGraph } from '../../src/train/training-graph.ts';
-import { findCard } from '../../src/zoo/cards.ts';
 import { buildTrainedGraph, featureWidth, trainedParameters } from '../../src/zoo/graphs.ts';
-import { loadWeights } from '../../src/zoo/load-weights.ts';
-import { assertClose, drain, largestNumber } from '../support/reference.ts';
+import { openDefaultBackbone } from '../support/default-backbone.ts';
+import { assertClose, largestNumber } from '../support/reference.ts';
 
 const classes = 3;
-const card = findCard('mobilenet_v3_small');
-const preprocess = { ...card.preprocess, size: 64 };
-const sized = { ...card, preprocess };
+const backbone = await openDefaultBackbone(64);
+const { preprocess } = backbone;
 const source = { kind: 'pixels', preprocess, augmentation: defaultAugmentation } as const;
 
 let folder: string;
@@ -50,8 +47,7 @@ before(async () => {
   );
   // Pixels of two photos, of which one is a view and the camera sees the other.
   samples[4] = { ...samples[4]!, blend: { with: samples[3]!, part: 0.7 } };
-  const { parameters } = await drain(loadWeights(card, cacheFolder()));
-  const width = featureWidth(card);
+  const width = featureWidth(backbone);
   const rng = makeRng(2, 'head');
   const draw = (shape: readonly number[], size: number, around: number) =>
     float32(
@@ -65,8 +61,8 @@ before(async () => {
     inverse: draw([width], 0.1, 1),
   };
   const trainFrom = (stage: number) => ({
-    model: buildTrainedGraph(sized, parameters, head, stage, false),
-    parameters: trainedParameters(card, parameters, stage),
+    model: buildTrainedGraph(backbone, head, stage, false),
+    parameters: trainedParameters(backbone, stage),
   });
   options = {
     ...trainFrom(0),

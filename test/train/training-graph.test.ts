@@ -8,15 +8,16 @@ import { openSession } from '../../src/engine/session.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
 import { float32, sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
 import { buildTrainingGraph } from '../../src/train/training-graph.ts';
-import { findCard } from '../../src/zoo/cards.ts';
 import {
   buildFrozenGraph,
   buildTrainedGraph,
   cutShape,
-  frozenWidth,
+  pooledWidth,
   type StandardisedHead,
   trainedParameters,
 } from '../../src/zoo/graphs.ts';
+import { withParameters } from '../../src/zoo/stages.ts';
+import { openDefaultBackbone } from '../support/default-backbone.ts';
 import { assertClose, largestNumber, readReference } from '../support/reference.ts';
 
 interface Gradient {
@@ -50,8 +51,6 @@ const TOLERANCE = 1e-4;
 const reference = readReference<Reference>('training-gradients.json');
 const { seed, size, cut, targets, shares, classWeights, labelSmoothing } = reference;
 const batch = shares.length;
-const original = findCard('mobilenet_v3_small');
-const card = { ...original, preprocess: { ...original.preprocess, size } };
 const block = await measureChannelBlock();
 
 /** Numbers in [-1, 1): mulberry32, as the reference's notes say. */
@@ -80,6 +79,8 @@ const parameters = new Map(
   }),
 );
 
+const backbone = withParameters(await openDefaultBackbone(size), parameters);
+
 const head = Object.fromEntries(
   ['weight', 'bias', 'mean', 'inverse'].map(part => [part, parameters.get(`head.${part}`)!]),
 ) as unknown as StandardisedHead;
@@ -106,15 +107,15 @@ function makeCut(): Inputs {
     return { dtype: 'float16', shape, data: Uint16Array.from(makeUniform(start, sizeOf(shape)), bits) };
   };
   return {
-    cut: make(seed + 1, [batch, ...cutShape(card, cut)]),
-    pooled: make(seed + 2, [batch, frozenWidth(card, cut)]),
+    cut: make(seed + 1, [batch, ...cutShape(backbone, cut)]),
+    pooled: make(seed + 2, [batch, pooledWidth(backbone, cut)]),
   };
 }
 
 /** Runs one training step of the stages from `trainFrom` on; all inputs but the model's are the reference's. */
 async function runStep(inputs: Inputs, trainFrom: number, channelBlock: number | undefined) {
-  const names = trainedParameters(card, parameters, trainFrom);
-  const model = buildTrainedGraph(card, parameters, head, trainFrom, 'cut' in inputs);
+  const names = trainedParameters(backbone, trainFrom);
+  const model = buildTrainedGraph(backbone, head, trainFrom, 'cut' in inputs);
   const loss = { labelSmoothing, classWeights };
   const graph = buildTrainingGraph({ model, parameters: names, batch, loss, channelBlock });
   const session = await openSession(writeOnnx(graph), { threads: 2 });
@@ -151,9 +152,9 @@ async function checkStep(
 }
 
 test('the parameters that are trained are told by their names', () => {
-  assert.deepEqual(trainedParameters(card, parameters, 0).sort(), Object.keys(reference.fromImage.gradients).sort());
-  assert.deepEqual(trainedParameters(card, parameters, cut).sort(), Object.keys(reference.fromCut.gradients).sort());
-  assert.deepEqual(trainedParameters(card, parameters, 13), ['head.weight', 'head.bias']);
+  assert.deepEqual(trainedParameters(backbone, 0).sort(), Object.keys(reference.fromImage.gradients).sort());
+  assert.deepEqual(trainedParameters(backbone, cut).sort(), Object.keys(reference.fromCut.gradients).sort());
+  assert.deepEqual(trainedParameters(backbone, 13), ['head.weight', 'head.bias']);
 });
 
 for (const channelBlock of new Set([undefined, block])) {
@@ -168,7 +169,7 @@ for (const channelBlock of new Set([undefined, block])) {
 
 test('the frozen stages and the trained ones together are the network', async () => {
   for (const trainFrom of [1, cut, 12]) {
-    const session = await openSession(writeOnnx(buildFrozenGraph(card, parameters, trainFrom)), { threads: 2 });
+    const session = await openSession(writeOnnx(buildFrozenGraph(backbone, trainFrom)), { threads: 2 });
     const frozen = await session.run(makeImages());
     await session.close();
     const { found } = await runStep(frozen, trainFrom, block);

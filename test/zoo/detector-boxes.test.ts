@@ -3,22 +3,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openSession } from '../../src/engine/session.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
-import { cacheFolder } from '../../src/project/cache-folder.ts';
 import { float32 } from '../../src/tensor/tensor.ts';
 import { makeFeatureSet } from '../../src/train/feature-set.ts';
 import { defaultHeadOptions, trainHead } from '../../src/train/head.ts';
-import { findCard } from '../../src/zoo/cards.ts';
 import { buildDetectorGraph } from '../../src/zoo/detector-graph.ts';
 import { buildFeatureGraph, featureWidth, type LinearHead } from '../../src/zoo/graphs.ts';
-import { loadWeights } from '../../src/zoo/load-weights.ts';
+import { openDefaultBackbone } from '../support/default-backbone.ts';
 import { type Box, centreDistance, drawLeafScene, overlap, SCENE_SIZE } from '../support/leaf-scene.ts';
 import { drain } from '../support/reference.ts';
 
 type Leaves = Parameters<typeof drawLeafScene>[1];
 
-const card = findCard('mobilenet_v3_small');
-const { parameters } = await drain(loadWeights(card, cacheFolder()));
-const width = featureWidth(card);
+const backbone = await openDefaultBackbone();
+const width = featureWidth(backbone);
 const shape = [1, SCENE_SIZE, SCENE_SIZE, 3] as const;
 const FRAME: Box = [0, 0, 1, 1];
 
@@ -34,7 +31,7 @@ function sceneOf(seed: number, leaves: Leaves): ReturnType<typeof drawLeafScene>
 
 /** A head that tells scenes with `kinds[0]` from scenes with `kinds[1]`. */
 async function train(kinds: readonly [Leaves, Leaves], photos: number): Promise<LinearHead> {
-  const session = await openSession(writeOnnx(buildFeatureGraph(card, parameters)), { threads: 2 });
+  const session = await openSession(writeOnnx(buildFeatureGraph(backbone)), { threads: 2 });
   const rows: Float32Array[] = [];
   for (let i = 0; i < photos; i++) {
     const { pixels } = sceneOf(1000 + i, kinds[(i % 2) as 0 | 1]);
@@ -67,7 +64,7 @@ interface Fit {
 
 /** The row of class 1 in scenes with `leaves`, the first of which is the one to find. */
 async function measure(head: LinearHead, leaves: Leaves, scenes: number): Promise<Fit> {
-  const session = await openSession(writeOnnx(buildDetectorGraph(card, parameters, head, 'uint8')), { threads: 2 });
+  const session = await openSession(writeOnnx(buildDetectorGraph(backbone, head, 'uint8')), { threads: 2 });
   const sums = { accuracy: 0, overlap: 0, distance: 0, frameOverlap: 0, frameDistance: 0, inside: 0 };
   for (let i = 0; i < scenes; i++) {
     const { pixels, boxes } = sceneOf(9000 + i, leaves);

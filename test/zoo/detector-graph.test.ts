@@ -6,23 +6,21 @@ import { type LiteRtModel, loadLiteRt } from '../../src/engine/litert.ts';
 import { openSession, type Session } from '../../src/engine/session.ts';
 import type { Node } from '../../src/onnx/graph.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
-import { cacheFolder } from '../../src/project/cache-folder.ts';
 import { float32 } from '../../src/tensor/tensor.ts';
 import { lowerToTflite } from '../../src/tflite/lower.ts';
 import { readTflite } from '../../src/tflite/read.ts';
 import { robotLabels } from '../../src/tflite/robot-labels.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
-import { findCard } from '../../src/zoo/cards.ts';
 import { buildDetectorGraph, detectorOutputs, EVIDENCE } from '../../src/zoo/detector-graph.ts';
 import { buildClassifierGraph, featureWidth, type LinearHead } from '../../src/zoo/graphs.ts';
-import { loadWeights } from '../../src/zoo/load-weights.ts';
+import { withSize } from '../../src/zoo/stages.ts';
+import { openDefaultBackbone } from '../support/default-backbone.ts';
 import { drawLeafScene } from '../support/leaf-scene.ts';
-import { drain, largestDifference } from '../support/reference.ts';
+import { largestDifference } from '../support/reference.ts';
 
-const card = findCard('mobilenet_v3_small');
-const width = featureWidth(card);
-const { size } = card.preprocess;
-const { parameters } = await drain(loadWeights(card, cacheFolder()));
+const backbone = await openDefaultBackbone();
+const width = featureWidth(backbone);
+const { size } = backbone.preprocess;
 
 function randomHead(classes: number, scale = 0.05): LinearHead {
   const rng = makeRng(classes, 'head');
@@ -36,8 +34,7 @@ function randomHead(classes: number, scale = 0.05): LinearHead {
   };
 }
 
-const detectorOf = (head: LinearHead, { preprocess } = card) =>
-  buildDetectorGraph({ ...card, preprocess }, parameters, head, 'signed');
+const detectorOf = (head: LinearHead, of = backbone) => buildDetectorGraph(of, head, 'signed');
 const fileOf = (head: LinearHead) => writeTflite(lowerToTflite(detectorOf(head)));
 
 /** Pictures in the range -1..1: drawn scenes, noise, and one colour. */
@@ -88,7 +85,7 @@ for (const classes of [2, 3, 5]) {
   test(`with ${classes} classes both runtimes agree, and the scores are the classifier's best two`, async () => {
     const head = randomHead(classes);
     const detector = await openSession(writeOnnx(detectorOf(head)), { threads: 2 });
-    const classifier = await openSession(writeOnnx(buildClassifierGraph(card, parameters, head, 'signed')), {
+    const classifier = await openSession(writeOnnx(buildClassifierGraph(backbone, head, 'signed')), {
       threads: 2,
     });
     const file = await loadLiteRt(fileOf(head));
@@ -185,10 +182,10 @@ test('probabilities of 0 and 1 change nothing', async () => {
 
 test('other input sizes, down to a grid of one cell', async () => {
   for (const side of [32, 160]) {
-    const sized = { ...card, preprocess: { ...card.preprocess, size: side } };
+    const sized = withSize(backbone, side);
     const head = randomHead(3);
     const detector = await openSession(writeOnnx(detectorOf(head, sized)), { threads: 2 });
-    const classifier = await openSession(writeOnnx(buildClassifierGraph(sized, parameters, head, 'signed')), {
+    const classifier = await openSession(writeOnnx(buildClassifierGraph(sized, head, 'signed')), {
       threads: 2,
     });
     const rng = makeRng(side, 'picture');

@@ -1,0 +1,47 @@
+// A classifier out of a .tflite file, with what the file says of its pixels: graft's own files, TFLite Metadata, quantisation.
+import { decodeMetadata, METADATA_ENTRY, type ModelMetadata } from '../tflite/metadata.ts';
+import type { TfliteModel } from '../tflite/model.ts';
+import { raiseTflite } from '../tflite/raise.ts';
+import { readTflite } from '../tflite/read.ts';
+import { type PixelEvidence, pixelsOfQuantised } from './find-preprocess.ts';
+import type { Classifier } from './make-backbone.ts';
+import type { Channels } from './strip-input.ts';
+
+/**
+ * The classifier in the bytes of a .tflite file.
+ * @throws GraftError `bad-model` for damaged files, `unsupported-op` with every operator that has no place in a graph.
+ */
+export function readTfliteClassifier(bytes: Uint8Array): Classifier {
+  const model = readTflite(bytes);
+  const metadata = readMetadata(model);
+  return {
+    graph: raiseTflite(model),
+    evidence: [...evidenceOfMetadata(model, metadata), ...evidenceOfQuantisation(model)],
+    ...(metadata?.license && { licence: metadata.license }),
+  };
+}
+
+function readMetadata(model: TfliteModel): ModelMetadata | undefined {
+  const entry = model.metadata.find(({ name }) => name === METADATA_ENTRY);
+  return entry && decodeMetadata(entry.data);
+}
+
+/** Normalisation as TFLite Metadata has it: (pixel - mean) / std, one number or three; of float inputs only. */
+function evidenceOfMetadata(model: TfliteModel, metadata: ModelMetadata | undefined): PixelEvidence[] {
+  const { mean, std } = metadata?.inputs[0] ?? {};
+  const isFloat = model.tensors[model.inputs[0] ?? -1]?.type === 'FLOAT32';
+  if (!isFloat || !mean || !std || std.some(value => !(value > 0))) return [];
+  const three = (values: readonly number[]): Channels | undefined =>
+    values.length === 1 || values.length === 3
+      ? [values[0]! / 255, (values[1] ?? values[0]!) / 255, (values[2] ?? values[0]!) / 255]
+      : undefined;
+  const [means, deviations] = [three(mean), three(std)];
+  return means && deviations ? [{ mean: means, std: deviations, source: 'as its metadata says' }] : [];
+}
+
+function evidenceOfQuantisation(model: TfliteModel): PixelEvidence[] {
+  const { type, quantization } = model.tensors[model.inputs[0] ?? -1] ?? {};
+  if ((type !== 'UINT8' && type !== 'INT8') || quantization?.scale.length !== 1) return [];
+  const found = pixelsOfQuantised(type, quantization.scale[0]!, quantization.zeroPoint[0]!);
+  return found ? [found] : [];
+}

@@ -1,0 +1,70 @@
+// The backbone that a user names: of the zoo, on the Hugging Face Hub, or in a model file.
+import type { Steps } from '../base/events.ts';
+import type { PixelOptions } from '../import/find-preprocess.ts';
+import { openModelFile } from '../import/open-model.ts';
+import type { Backbone } from '../zoo/backbone.ts';
+import { buildBackbone } from '../zoo/build-backbone.ts';
+import type { BackboneCard } from '../zoo/card.ts';
+import { findCard } from '../zoo/cards.ts';
+import { resolveHubModel } from '../zoo/hub.ts';
+import { loadWeights } from '../zoo/load-weights.ts';
+
+/** What says which backbone; `TrainOptions` describes each. */
+export interface BackboneChoice extends Pick<PixelOptions, 'pixels'> {
+  readonly model: string;
+  readonly weights?: string | undefined;
+  readonly offline?: boolean | undefined;
+  readonly imgsz?: number | undefined;
+}
+
+/** What names of models on the Hub begin with. */
+const HUB = 'hf:';
+
+/** Whether a model's name is one of the Hub's. */
+export const isHubModel = (model: string): boolean => model.startsWith(HUB);
+
+/** Whether a model's name is the path of a file. */
+export const isModelFile = (model: string): boolean =>
+  !isHubModel(model) && (/[\\/]/.test(model) || /\.\w+$/.test(model));
+
+/** A backbone, and the name that stands for this very one from now on: of a repository it has the commit. */
+export interface OpenedBackbone {
+  readonly backbone: Backbone;
+  readonly model: string;
+}
+
+/**
+ * Opens a backbone with its weights, fetching what is not there yet.
+ * @param cacheFolder graft's cache.
+ * @throws GraftError `usage`, `offline`, `bad-weights`, `bad-model`, `unsupported-op`, `not-found`.
+ */
+export async function* openBackbone(choice: BackboneChoice, cacheFolder: string): Steps<OpenedBackbone> {
+  const { model, offline } = choice;
+  if (isModelFile(model)) return { model, backbone: yield* openFile(model, choice) };
+  if (!isHubModel(model)) return { model, backbone: yield* openCard(findCard(model), choice, cacheFolder) };
+  const found = yield* resolveHubModel(model, cacheFolder, offline);
+  const backbone =
+    found.kind === 'card' ? yield* openCard(found.card, choice, cacheFolder) : yield* openFile(found.file, choice);
+  return { model: found.pinned, backbone };
+}
+
+/** A card's network with its own weights, or with others from a file. */
+async function* openCard(
+  card: BackboneCard,
+  { weights, offline, imgsz }: BackboneChoice,
+  cacheFolder: string,
+): Steps<Backbone> {
+  const { parameters, file, sha256 } = yield* loadWeights(card, cacheFolder, { file: weights, offline });
+  const { licence, origin } = card.weights;
+  // The card's licence and origin are not those of a file that the user brought.
+  const said = weights === undefined ? { licence, origin } : {};
+  const sized = imgsz === undefined ? card : { ...card, preprocess: { ...card.preprocess, size: imgsz } };
+  return buildBackbone(sized, { parameters, origin: { file, sha256, ...said } });
+}
+
+/** The network of somebody's classifier. */
+async function* openFile(file: string, { imgsz, pixels }: BackboneChoice): Steps<Backbone> {
+  const { notes, ...backbone } = await openModelFile(file, { size: imgsz, pixels });
+  for (const message of notes) yield { type: 'note', message };
+  return backbone;
+}

@@ -1,0 +1,218 @@
+// hf:owner/name: a model repository on the Hugging Face Hub becomes a card of the zoo with that repository's weights, or a
+// model file where the architecture is none of the zoo's.
+import { readFile } from 'node:fs/promises';
+import { GraftError } from '../base/errors.ts';
+import type { Steps } from '../base/events.ts';
+import { cachedCommit, findCached, writeRef } from '../hub/cache.ts';
+import { describeRevision } from '../hub/describe.ts';
+import { fetchHubFile } from '../hub/fetch-file.ts';
+import { type HubRepo, isCommit, parseRepo } from '../hub/repo.ts';
+import { type HubSettings, readHubSettings } from '../hub/settings.ts';
+import { addCached, CONFIG_FILE, WEIGHTS_FILE } from './cached.ts';
+import type { BackboneCard } from './card.ts';
+import { cards, findTimmCard } from './cards.ts';
+import {
+  checkConfig,
+  type HubPixels,
+  readLicence,
+  readPreprocessor,
+  readTimmConfig,
+  type TimmConfig,
+} from './hub-config.ts';
+import { MAX_WEIGHTS_BYTES } from './weights-file.ts';
+
+/** What stands before the name of a repository. */
+export const HUB_PREFIX = 'hf:';
+
+/** What a repository holds. */
+export type HubModel = {
+  /** `hf:owner/name@commit`: the same files for ever. */
+  readonly pinned: string;
+  /** What the repository's README states; undefined where it states none. */
+  readonly licence: string | undefined;
+} & (
+  | {
+      readonly kind: 'card';
+      /** With the repository's weights, size, mean and deviation: `loadWeights` takes it as it is. */
+      readonly card: BackboneCard;
+    }
+  | {
+      readonly kind: 'file';
+      /** An .onnx file in the Hub's cache. */
+      readonly file: string;
+      /** What the repository says of its pixels; what is missing it does not say. */
+      readonly pixels: HubPixels;
+    }
+);
+
+/** Places of a network in ONNX, as exporters have them. */
+const onnxFiles = ['onnx/model.onnx', 'model.onnx'] as const;
+const PREPROCESSOR_FILE = 'preprocessor_config.json';
+const README_FILE = 'README.md';
+/** Largest config, and largest README, that is read. */
+const MAX_CONFIG_BYTES = 2 ** 20;
+const MAX_README_BYTES = 2 ** 22;
+
+/**
+ * Finds out what `hf:owner/name[@revision]` is; weights of a card are fetched by `loadWeights`. Without a network the cached
+ * version is taken, with a warning.
+ * @param cacheFolder graft's cache, for a word about what is in it.
+ * @param offline fetch nothing. Default: as HF_HUB_OFFLINE says.
+ * @throws GraftError `usage`, `offline`, `no-access`, `not-found`, `bad-model`, `unsupported-op` for an unknown architecture.
+ */
+export async function* resolveHubModel(spec: string, cacheFolder: string, offline = false): Steps<HubModel> {
+  const { repo, revision } = parseRepo('model', spec.slice(HUB_PREFIX.length));
+  const settings = await readHubSettings(offline);
+  try {
+    return yield* describeModel(yield* openVersion(settings, repo, revision));
+  } catch (error) {
+    throw await addCached(error, cacheFolder);
+  }
+}
+
+/** One commit of a repository. */
+interface Version {
+  readonly settings: HubSettings;
+  readonly repo: HubRepo;
+  readonly commit: string;
+  readonly has: (path: string) => Promise<boolean>;
+}
+
+/** The commit of a revision: from the Hub, else, with a warning, what the cache last knew. */
+async function* openVersion(settings: HubSettings, repo: HubRepo, revision: string): Steps<Version> {
+  const { cacheFolder } = settings;
+  const commit = await cachedCommit(cacheFolder, repo, revision);
+  const isCached = async (path: string) =>
+    commit !== undefined && (await findCached(cacheFolder, repo, commit, path)) !== undefined;
+  const cached = { settings: { ...settings, offline: true }, repo, has: isCached };
+  const isUsable = commit !== undefined && (await hasModel(isCached));
+  if (isUsable && (settings.offline || isCommit(revision))) return { ...cached, commit };
+  if (settings.offline) {
+    throw new GraftError(
+      'offline',
+      `${repo.name} is not in the cache (${cacheFolder}), and nothing may be fetched.`,
+      'Run the same command once without --offline and HF_HUB_OFFLINE.',
+    );
+  }
+  const stop = new AbortController();
+  try {
+    const { commit: newest, paths } = await describeRevision({ settings, repo, signal: stop.signal }, revision);
+    await writeRef(cacheFolder, repo, revision, newest);
+    return { settings, repo, commit: newest, has: async path => paths.includes(path) };
+  } catch (error) {
+    if (!(error instanceof GraftError && error.code === 'offline' && isUsable)) throw error;
+    yield { type: 'warning', message: `${error.message} The cached version of ${repo.name} is used.` };
+    return { ...cached, commit };
+  } finally {
+    stop.abort();
+  }
+}
+
+async function hasModel(has: Version['has']): Promise<boolean> {
+  if ((await has(CONFIG_FILE)) && (await has(WEIGHTS_FILE))) return true;
+  return (await findOnnx(has)) !== undefined;
+}
+
+async function findOnnx(has: Version['has']): Promise<string | undefined> {
+  for (const path of onnxFiles) if (await has(path)) return path;
+  return undefined;
+}
+
+async function* describeModel(version: Version): Steps<HubModel> {
+  const { repo, commit, has } = version;
+  const where = (path: string) => `${path} of ${repo.name}`;
+  const text = yield* readText(version, CONFIG_FILE, MAX_CONFIG_BYTES);
+  const config = text === undefined ? undefined : readTimmConfig(text, where(CONFIG_FILE));
+  const card = config?.architecture === undefined ? undefined : findTimmCard(config.architecture);
+  const both = {
+    pinned: `${HUB_PREFIX}${repo.name}@${commit}`,
+    licence: readLicence((yield* readText(version, README_FILE, MAX_README_BYTES)) ?? ''),
+  };
+  if (config && card && (await has(WEIGHTS_FILE))) {
+    checkConfig(config, card, where(CONFIG_FILE));
+    return { ...both, kind: 'card', card: withRepository(card, config, version, both.licence) };
+  }
+  const path = await findOnnx(has);
+  if (path === undefined) throw await explainUnknown(version, config);
+  if (await has(`${path}_data`)) {
+    throw new GraftError(
+      'unsupported-op',
+      `${where(path)} keeps its weights in a second file.`,
+      'Download both into one folder and name the .onnx file.',
+    );
+  }
+  const { settings } = version;
+  const { file } = yield* fetchHubFile(
+    settings,
+    { repo, revision: commit, path, maxBytes: MAX_WEIGHTS_BYTES },
+    'model',
+  );
+  const preprocessor = yield* readText(version, PREPROCESSOR_FILE, MAX_CONFIG_BYTES);
+  const { size, mean, std } = config ?? {};
+  const pixels = preprocessor
+    ? readPreprocessor(preprocessor, where(PREPROCESSOR_FILE))
+    : { ...(size && { size }), ...(mean && { mean }), ...(std && { std }) };
+  return { ...both, kind: 'file', file, pixels };
+}
+
+/** A small file of a version as text; undefined when there is none. Too small for a bar of its own. */
+async function* readText(
+  { settings, repo, commit, has }: Version,
+  path: string,
+  maxBytes: number,
+): Steps<string | undefined> {
+  if (!(await has(path))) return undefined;
+  const steps = fetchHubFile(settings, { repo, revision: commit, path, maxBytes }, path);
+  for (;;) {
+    const { done, value } = await steps.next();
+    if (done) return readFile(value.file, 'utf8');
+    if (value.type !== 'progress') yield value;
+  }
+}
+
+function withRepository(
+  card: BackboneCard,
+  { architecture, size, mean, std }: TimmConfig,
+  { repo, commit }: Version,
+  licence: string | undefined,
+): BackboneCard {
+  const { preprocess } = card;
+  return {
+    ...card,
+    preprocess: {
+      ...preprocess,
+      size: size ?? preprocess.size,
+      mean: mean ?? preprocess.mean,
+      std: std ?? preprocess.std,
+    },
+    weights: {
+      from: { kind: 'hub', repo: repo.name, file: WEIGHTS_FILE, revision: commit },
+      format: 'safetensors',
+      // SPDX's word for what nobody states.
+      licence: licence ?? 'NOASSERTION',
+      origin: `${architecture} of ${repo.name} on the Hugging Face Hub, commit ${commit}.`,
+    },
+  };
+}
+
+/** Says what is there and what would be taken. */
+async function explainUnknown({ repo, has }: Version, config: TimmConfig | undefined): Promise<GraftError> {
+  const known = cards.flatMap(({ variants }) =>
+    variants.filter(({ naming }) => naming === 'timm').map(({ architecture }) => architecture),
+  );
+  const architecture = config?.architecture;
+  const isPickled = (await has('pytorch_model.bin')) && !(await has(WEIGHTS_FILE));
+  if (architecture !== undefined && known.includes(architecture)) {
+    return new GraftError(
+      'bad-weights',
+      `${repo.name} has no ${WEIGHTS_FILE}${isPickled ? ', only a Python pickle, and reading one runs whatever code its maker put into it' : ''}.`,
+      'Use a repository with safetensors, or export the model to ONNX and name the file.',
+    );
+  }
+  const found = architecture === undefined ? 'names no architecture of timm' : `is a ${architecture}`;
+  return new GraftError(
+    'unsupported-op',
+    `${repo.name} ${found}, and has no ${onnxFiles.join(' or ')}.`,
+    `Known architectures: ${known.join(', ')}. Of any other, name a repository or a file with an ONNX model.`,
+  );
+}
