@@ -7,9 +7,9 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { clearField, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { convertOnnx } from '../src/onnx/convert.ts';
-import { ModelProtoSchema } from '../src/onnx/generated/onnx_pb.ts';
+import { ModelProtoSchema, TensorProtoSchema } from '../src/onnx/generated/onnx_pb.ts';
 import { readOnnxModel } from '../src/onnx/read-model.ts';
 import { floatTensor, onnxFile } from '../test/support/onnx-file.ts';
 import { peakMegabytes } from './support/peak-memory.ts';
@@ -71,7 +71,7 @@ function makeModels(folder: string): string[] {
   const model = fromBinary(ModelProtoSchema, bytes);
   for (const tensor of model.graph!.initializer) {
     tensor.floatData = [...new Float32Array(tensor.rawData.slice().buffer)];
-    tensor.rawData = new Uint8Array(0);
+    clearField(tensor, TensorProtoSchema.field.rawData);
   }
   const files = { 'bytes.onnx': bytes, 'lists.onnx': toBinary(ModelProtoSchema, model) };
   return Object.entries(files).map(([name, content]) => {

@@ -119,7 +119,7 @@ const block = await measureChannelBlock();
 if (block === undefined)
   throw new Error('ONNX Runtime has no blocked kernels here, and the kinds are those of the blocks.');
 const run = await makeTrainingRun(backbone, photos, block);
-const kindOf = sortWork(run.graph, run.forward, photos);
+const kindOf = sortWork(run.graph, run.forward);
 const events = await profile(run);
 
 interface Work {

@@ -4,13 +4,13 @@ import { defaultAugmentation } from '../../src/image/augment.ts';
 import { defaultFineTuneOptions } from '../../src/train/fine-tune.ts';
 import { openRecordCache } from '../../src/train/record-cache.ts';
 import { openTrainer, type TrainRow } from '../../src/train/trainer.ts';
-import { CLASSES, LOSS, openBackbone } from './open-backbone.ts';
+import { CLASSES, LOSS, openRandomBackbone } from './open-backbone.ts';
 import { peakMegabytes } from './peak-memory.ts';
 import { pictureKey, type StepsJob, type StepsReport } from './steps-job.ts';
 
 /** Runs the steps. */
 async function runSteps(job: StepsJob): Promise<StepsReport> {
-  const { backbone, model, parameters } = await openBackbone(job.backbone, job.weights);
+  const { backbone, model, parameters } = await openRandomBackbone(job.backbone);
   const { preprocess } = backbone;
   const cache = await openRecordCache({ folder: job.cache, suffix: 'pixels', bytes: preprocess.size ** 2 * 3 });
   const options = defaultFineTuneOptions;

@@ -6,11 +6,13 @@ import { sizeOf } from '../../src/tensor/tensor.ts';
 export const kindsOfWork = [
   'forward: first convolution',
   'forward: pointwise convolutions',
+  'forward: dense convolutions',
   'forward: depthwise convolutions',
   'dX: pointwise convolutions',
+  'dX: dense convolutions',
   'dX: depthwise convolutions',
   'dW: first convolution',
-  'dW: pointwise convolutions',
+  'dW: pointwise and dense convolutions',
   'dW: depthwise convolutions',
   'squeeze-and-excitation, head',
   'element-wise, forward',
@@ -41,11 +43,11 @@ export interface RanNode {
 }
 
 /**
- * Sorts the nodes of `graph`, the training graph for `photos` photos. Nodes keep their names in the runtime; those that it
+ * Sorts the nodes of `graph`, a training graph. Nodes keep their names in the runtime; those that it
  * makes itself, of ops that it has no kernel for, belong to the side of the loss on which they run.
  * @param before the part of the graph before the loss.
  */
-export function sortWork(graph: Graph, before: Graph, photos: number): (node: RanNode) => KindOfWork {
+export function sortWork(graph: Graph, before: Graph): (node: RanNode) => KindOfWork {
   const forward = new Set(before.nodes.map(({ name }) => name));
   const nodes = new Map<string, Node>(graph.nodes.map(node => [node.name, node]));
   return ({ name, op, inputs, outputs, early }) => {
@@ -54,15 +56,21 @@ export function sortWork(graph: Graph, before: Graph, photos: number): (node: Ra
     if (op === 'Conv') {
       const w = inputs[1]!;
       const group = node?.op === 'nchwc.Conv' || node?.op === 'Conv' ? node.attributes.group : 1;
-      const kind =
-        group > 1 ? 'depthwise convolutions' : w[2]! * w[3]! === 1 ? 'pointwise convolutions' : 'first convolution';
-      if (isForward) return `forward: ${kind}`;
-      if (kind === 'first convolution') return `dW: ${kind}`;
-      // A filter's gradient is a convolution whose kernel is dY, larger than the filter that comes out.
-      return kind === 'depthwise convolutions' && w[2]! > outputs[0]![2]! ? `dW: ${kind}` : `dX: ${kind}`;
+      const [channels, small] = [inputs[0]![1]!, w[2]! <= outputs[0]![2]!];
+      if (group > 1) {
+        if (isForward) return 'forward: depthwise convolutions';
+        // A filter's gradient is a convolution whose kernel is dY, larger than the filter that comes out.
+        return small ? 'dX: depthwise convolutions' : 'dW: depthwise convolutions';
+      }
+      if (w[2]! * w[3]! === 1) {
+        if (isForward) return 'forward: pointwise convolutions';
+        // The product over positions is a picture of one row.
+        const isProduct = inputs[0]![0] === 1 && inputs[0]![2] === 1;
+        return isProduct ? 'dW: pointwise and dense convolutions' : 'dX: pointwise convolutions';
+      }
+      if (isForward) return channels > 4 ? 'forward: dense convolutions' : 'forward: first convolution';
+      return small ? 'dX: dense convolutions' : 'dW: first convolution';
     }
-    // One row for each position of each photo; the layers of squeeze-and-excitation have one for each photo.
-    if (op === 'FusedMatMul' && inputs[0]![0]! > photos) return 'dW: pointwise convolutions';
     if (op === 'FusedMatMul') return 'squeeze-and-excitation, head';
     if (op === 'Gemm' || op === 'MatMul') return 'squeeze-and-excitation, head';
     if (reductions.has(op)) return 'reductions';

@@ -1,12 +1,13 @@
 // A backbone with a head of random numbers, as fine-tuning starts from it: what the benchmarks of a single step train.
 import { makeRng } from '../../src/base/rng.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
-import { float32 } from '../../src/tensor/tensor.ts';
+import { float32, type Tensor } from '../../src/tensor/tensor.ts';
 import type { Backbone } from '../../src/zoo/backbone.ts';
 import { buildBackbone } from '../../src/zoo/build-backbone.ts';
 import { findCard } from '../../src/zoo/cards.ts';
 import { buildTrainedGraph, featureWidth, trainedParameters } from '../../src/zoo/graphs.ts';
 import { loadWeights } from '../../src/zoo/load-weights.ts';
+import { randomBackbone } from '../../test/support/random-weights.ts';
 import { drain } from './drain.ts';
 
 /** Classes of the head. */
@@ -28,14 +29,26 @@ export interface OpenBackbone {
 export async function openBackbone(name: string, weights: string): Promise<OpenBackbone> {
   const card = findCard(name);
   const { parameters, ...origin } = await drain(loadWeights(card, '', { file: weights }));
-  const backbone = buildBackbone(card, { parameters, origin });
-  const width = featureWidth(backbone);
+  return addHead(buildBackbone(card, { parameters, origin }));
+}
+
+/** The backbone called `name` with random weights, which train as fast as others do: nothing is downloaded. */
+export const openRandomBackbone = async (name: string): Promise<OpenBackbone> =>
+  addHead(await randomBackbone(findCard(name), 0));
+
+/** The weights [CLASSES, width] of the head. */
+export function headWeights(width: number): Tensor<'float32'> {
   const rng = makeRng(0, 'head');
+  return float32(
+    [CLASSES, width],
+    Array.from({ length: CLASSES * width }, () => 0.01 * rng.normal()),
+  );
+}
+
+function addHead(backbone: Backbone): OpenBackbone {
+  const width = featureWidth(backbone);
   const head = {
-    weight: float32(
-      [CLASSES, width],
-      Array.from({ length: CLASSES * width }, () => 0.01 * rng.normal()),
-    ),
+    weight: headWeights(width),
     bias: float32([CLASSES], new Array(CLASSES).fill(0)),
     mean: float32([width], new Array(width).fill(0)),
     inverse: float32([width], new Array(width).fill(1)),

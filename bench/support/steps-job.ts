@@ -1,10 +1,14 @@
 // What throughput.bench.ts asks of graft and of PyTorch, and what each answers with.
 import { recordKey } from '../../src/train/record-cache.ts';
+import type { PeerNetwork } from './peer-network.ts';
 
 /** A round of steps. */
 export interface StepsJob {
   readonly backbone: string;
-  readonly weights: string;
+  /** The network with its weights, for the peer. */
+  readonly network: PeerNetwork;
+  /** Whether the peer's values have their channels last. */
+  readonly channelsLast?: boolean;
   /** File of `photos` pictures, uint8 [photos, size, size, 3]; the label of each is its number modulo the classes. */
   readonly pixels: string;
   readonly photos: number;

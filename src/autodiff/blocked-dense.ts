@@ -12,13 +12,15 @@ const pointwise = { kernel_shape: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], d
 export function denseInput(g: Emitter, x: string, w: string, dy: string, attributes: ConvAttributes): string {
   const block = blockOf(g);
   const [out, channels, kh, kw] = g.shapeOf(w) as Four;
-  // [O / b, I / b, kh, kw, b of I, b of O] to [I / b, O / b, kh, kw, b of O, b of I], in two steps that are fast each.
-  const taps = kh * kw;
-  const inside = g.transpose(g.reshape(w, [(out / block) * (channels / block) * taps, block, block]), [0, 2, 1]);
-  const outside = g.transpose(g.reshape(inside, [out / block, channels / block, taps * block * block]), [1, 0, 2]);
+  // [O / b, I / b, kh, kw, b of I, b of O] to [I / b, O / b, kh, kw, b of O, b of I], in two steps that are fast each: a
+  // picture of b channels and b positions is brought into blocks, and whole filters change places.
+  const [taps, square] = [kh * kw, block * block];
+  const small = g.reshape(w, [(out * channels * taps) / square, block, 1, block]);
+  const inside = g.emit('nchwc.ReorderInput', [small], { channels_last: 0 });
+  const outside = g.transpose(g.reshape(inside, [out / block, channels / block, taps * square]), [1, 0, 2]);
   const turned = g.reshape(outside, [channels / block, out / block, kh, kw, block, block]);
   return inputByPhases(g, g.shapeOf(x) as Four, dy, attributes, (rows, columns) =>
-    g.reshape(takeTaps(g, turned, [2, 3], [rows, columns]), [channels, out, rows.count, columns.count]),
+    g.reshape(takeTaps(g, turned, rows, columns), [channels, out, rows.count, columns.count]),
   );
 }
 

@@ -1,4 +1,4 @@
-// The gradient of a blocked convolution with respect to its input: convolutions again. Layouts: gradients-blocked.ts.
+// The gradient of a dense convolution in blocks with respect to its input: convolutions again. Layouts: gradients-blocked.ts.
 import type { Emitter } from '../onnx/emitter.ts';
 import type { ConvAttributes } from '../onnx/ops.ts';
 import { blockOf, type Four, tapsOf } from './blocked-layout.ts';
@@ -55,7 +55,7 @@ export function inputByPhases(
       strides: [1, 1],
       pads: sides.map(count => Math.max(0, count)) as Four,
       dilations: [stepOf(vertical), stepOf(horizontal)],
-      group: attributes.group,
+      group: 1,
     });
     return g.reshape(made, [n, channels / block, high, wide, block]);
   };
@@ -89,28 +89,20 @@ function reachOf(attributes: ConvAttributes, axis: 0 | 1, phase: number): Reach 
 /** Outputs between neighbouring taps of a run. */
 const stepOf = ({ nearest, farthest, count }: Reach) => (count > 1 ? (farthest - nearest) / (count - 1) : 1);
 
-/** The taps of a run, the last one first, along the axes of rows and columns. */
-export function takeTaps(
-  g: Emitter,
-  filter: string,
-  axes: readonly [number, number],
-  runs: readonly [TapRun, TapRun],
-): string {
-  const moved = runs.flatMap(({ first, every, count }, i) => {
-    const axis = axes[i]!;
-    if (count === g.shapeOf(filter)[axis] && count === 1) return [];
-    const last = first + every * (count - 1);
-    // -1 would be the last element.
-    return [{ axis, start: last, end: first === 0 ? -(2 ** 31) : first - 1, step: -every }];
-  });
-  if (moved.length === 0) return filter;
+/** The taps of two runs, the last ones first, of a filter [.., .., kh, kw, .., ..]. */
+export function takeTaps(g: Emitter, filter: string, rows: TapRun, columns: TapRun): string {
+  const runs = [rows, columns];
+  if (runs.every(({ count }, i) => count === 1 && g.shapeOf(filter)[2 + i] === 1)) return filter;
+  const last = runs.map(({ first, every, count }) => first + every * (count - 1));
+  // -1 would be the last element.
+  const ends = runs.map(({ first }) => (first === 0 ? -(2 ** 31) : first - 1));
   return slice(
     g,
     filter,
-    moved.map(({ axis }) => axis),
-    moved.map(({ start }) => start),
-    moved.map(({ end }) => end),
-    moved.map(({ step }) => step),
+    [2, 3],
+    last,
+    ends,
+    runs.map(({ every }) => -every),
   );
 }
 

@@ -1,4 +1,4 @@
-// What the gradients of blocked values share: the size of a block, and sums over shifted windows of an axis.
+// What the gradients of blocked values share: the size of a block, and what the taps of a filter meet.
 import type { Emitter } from '../onnx/emitter.ts';
 import type { ConvAttributes } from '../onnx/ops.ts';
 

@@ -94,7 +94,7 @@ export const tanhGradient = elementwise<'Tanh'>((g, { outputs: [y] }, dy) => [
 export const reluGradient = elementwise<'Relu'>((g, { outputs: [y] }, dy) => [mul(g, dy, step(g, y!))]);
 
 // dx = dy [lowest < x < highest]; the bounds are constants
-export const clipGradient = elementwise<'Clip'>((g, { inputs: [x, lowest, highest] }, dy) => {
+export const clipGradient = elementwise<'Clip'>((g, { name, inputs: [x, lowest, highest] }, dy) => {
   let dx = dy;
   for (const [bound, below] of [
     [lowest, false],
@@ -102,10 +102,8 @@ export const clipGradient = elementwise<'Clip'>((g, { inputs: [x, lowest, highes
   ] as const) {
     if (!bound) continue;
     const number = g.constantOf(bound);
-    const inside = number
-      ? step(g, x!, Number(number.data[0]), below)
-      : step(g, below ? sub(g, bound, x!) : sub(g, x!, bound));
-    dx = mul(g, dx, inside);
+    if (!number) throw new RangeError(`Clip ${name} has bounds that are computed.`);
+    dx = mul(g, dx, step(g, x!, Number(number.data[0]), below));
   }
   return [dx, null, null];
 });

@@ -99,35 +99,32 @@ export function blockChannels(
       return g.reshape(y, [n, out / block, yh, yw, block]);
     };
     const whole = () => g.reshape(inBlocks(x), [n, channels, h, width]);
-    const pointwise = kh * kw === 1 && attributes.strides.join() === '1,1' && attributes.pads.every(p => p === 0);
-    if (pointwise && attributes.group === 1) {
+    const one = h * width === 1 && kh * kw === 1 && attributes.pads.every(p => p === 0);
+    if (one && attributes.group === 1) {
       const matrix = fill(fill(g.reshape(plain(w), [o, i]), 0, out), 1, channels);
-      if (h * width === 1) {
-        const gemm = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
-        const y = g.emit('Gemm', [g.reshape(inBlocks(x), [n, channels]), matrix, ...rows], gemm);
-        return g.reshape(y, [n, out / block, 1, 1, block]);
-      }
-      // [O / b, I / b, b of I, b of O]
-      const weight = g.transpose(g.reshape(matrix, [out / block, block, channels / block, block]), [0, 2, 3, 1]);
-      return finish(whole(), g.reshape(weight, [out, channels, 1, 1]));
+      const gemm = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
+      const y = g.emit('Gemm', [g.reshape(inBlocks(x), [n, channels]), matrix, ...rows], gemm);
+      return g.reshape(y, [n, out / block, 1, 1, block]);
     }
     if (attributes.group === c && o === c) {
       // [C / b, kh, kw, b]
       const filled = g.reshape(fill(plain(w), 0, out), [out / block, block, kh, kw]);
       return finish(whole(), g.reshape(g.transpose(filled, [0, 2, 3, 1]), [out, 1, kh, kw]), { group: out });
     }
-    if (attributes.group === 1 && c < block && !dependent.has(x)) {
+    const taps = kh * kw;
+    if (attributes.group === 1 && c < block && !dependent.has(x) && taps > 1) {
       // [O / b, I, kh, kw, b], and the picture in ONNX's layout
       const filled = g.reshape(fill(plain(w), 0, out), [out / block, block, i, kh, kw]);
       return finish(plain(x), g.reshape(g.transpose(filled, [0, 2, 3, 4, 1]), [out, i, kh, kw]));
     }
     if (attributes.group === 1) {
-      // [O / b, I / b, kh, kw, b of I, b of O]
+      // [O / b, I / b, kh, kw, b of I, b of O], in two steps that are fast each: filters become the blocks of a picture whose
+      // positions are what each of them holds, and then taps move outwards.
       const filled = fill(fill(plain(w), 0, out), 1, channels);
-      // In two steps that are fast each.
-      const outLast = g.transpose(g.reshape(filled, [out / block, block, channels * kh * kw]), [0, 2, 1]);
-      const [outer, taps] = [(out / block) * (channels / block), kh * kw];
-      const weight = g.transpose(g.reshape(outLast, [outer, block, taps, block]), [0, 2, 1, 3]);
+      const picture = g.reshape(filled, [out / block, block, 1, channels * taps]);
+      const outLast = g.emit('nchwc.ReorderInput', [picture], { channels_last: 0 });
+      const outer = (out * channels) / block ** 2;
+      const weight = taps === 1 ? outLast : g.transpose(g.reshape(outLast, [outer, block, taps, block]), [0, 2, 1, 3]);
       return finish(whole(), g.reshape(weight, [out, channels, kh, kw]));
     }
     return undefined;

@@ -18,6 +18,11 @@ export function repoFolder(cacheFolder: string, { type, name }: HubRepo): string
   return join(cacheFolder, `${type}s--${name.replace('/', '--')}`);
 }
 
+/** The folder of a commit, with the repository's files at their paths. */
+export function snapshotFolder(cacheFolder: string, repo: HubRepo, commit: string): string {
+  return join(repoFolder(cacheFolder, repo), 'snapshots', commit);
+}
+
 /** The commit that `revision` was when it was last asked for. */
 export async function cachedCommit(cacheFolder: string, repo: HubRepo, revision: string): Promise<string | undefined> {
   if (isCommit(revision)) return revision;
@@ -34,7 +39,7 @@ export async function findCached(
 ): Promise<CachedFile | undefined> {
   const commit = await cachedCommit(cacheFolder, repo, revision);
   if (commit === undefined) return undefined;
-  const file = join(repoFolder(cacheFolder, repo), 'snapshots', commit, path);
+  const file = join(snapshotFolder(cacheFolder, repo, commit), path);
   const isFile = await stat(file).then(
     found => found.isFile(),
     () => false,
@@ -52,7 +57,7 @@ export async function linkSnapshot(
   path: string,
   blob: string,
 ): Promise<string> {
-  const file = join(repoFolder(cacheFolder, repo), 'snapshots', commit, path);
+  const file = join(snapshotFolder(cacheFolder, repo, commit), path);
   await mkdir(dirname(file), { recursive: true });
   await symlink(relative(dirname(file), blob), file).catch(async (error: NodeJS.ErrnoException) => {
     // Another process may have made it meanwhile.

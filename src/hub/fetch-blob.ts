@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { GraftError } from '../base/errors.ts';
 import type { HubPath } from './describe.ts';
-import { askHub, type HubAnswer, type HubCall } from './request.ts';
+import { askHub, type HubAnswer, type HubCall, type HubRequest } from './request.ts';
 
 /** A file that is wanted, as the Hub describes it. */
 export interface WantedBlob extends HubPath {
@@ -51,9 +51,9 @@ export async function fetchBlob(call: HubCall, wanted: WantedBlob, onBytes: (byt
       onBytes(there);
       const url = `${settings.endpoint}/${repo.name}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
       // A compressed body has no ranges.
-      const makeRequest = () => ({
+      const makeRequest = (): HubRequest => ({
         url,
-        init: { headers: { 'Accept-Encoding': 'identity', ...(there > 0 && { Range: `bytes=${there}-` }) } },
+        headers: { 'Accept-Encoding': 'identity', ...(there > 0 && { Range: `bytes=${there}-` }) },
       });
       const take = async (answer: HubAnswer) => {
         if (there > 0 && !isRange(answer, there)) await clear();

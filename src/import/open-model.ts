@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
+import { findExternalFile } from '../onnx/external-data.ts';
 import { externalFiles } from '../onnx/external-files.ts';
 import { tfliteSchema } from '../tflite/schema.ts';
 import { type ImportedBackbone, type ImportOptions, makeBackbone } from './make-backbone.ts';
@@ -15,16 +16,22 @@ import { readTfliteClassifier } from './tflite-backbone.ts';
 /** Largest file that is read into memory. */
 const MAX_BYTES = 2 ** 31 - 1;
 
+/** What may be said of a model file. */
+export interface OpenOptions extends ImportOptions {
+  /** Folder with `preprocessor_config.json` or timm's `config.json` of the model. Default: the model's own. */
+  readonly companions?: string | undefined;
+}
+
 /**
  * Opens a model file as a backbone: reads the classifier in it, leaves out its head and finds its stages and preprocessing.
- * `preprocessor_config.json` and timm's `config.json` beside the file are read when they are there.
+ * `preprocessor_config.json` and timm's `config.json` of the model are read when they are there.
  * @throws GraftError `not-found`, `no-access`; `bad-model` for damaged files and other formats; `unsupported-op` for networks
  * that are not made of what graft trains; `usage` when nothing says how pixels are scaled.
  */
-export async function openModelFile(path: string, options: ImportOptions = {}): Promise<ImportedBackbone> {
+export async function openModelFile(path: string, options: OpenOptions = {}): Promise<ImportedBackbone> {
   const bytes = await readBytes(path);
   const folder = dirname(path);
-  const companion = await readCompanions(folder);
+  const companion = await readCompanions(options.companions ?? folder);
   const sizes = { asked: options.size, usual: companion?.size };
   const format = formatOf(path, bytes);
   const found = withPath(path, () =>
@@ -32,8 +39,9 @@ export async function openModelFile(path: string, options: ImportOptions = {}): 
   );
   const hash = createHash('sha256').update(bytes);
   if (format === 'onnx') {
-    for (const file of externalFiles(bytes)) {
-      for await (const chunk of createReadStream(join(folder, file))) hash.update(chunk as Uint8Array);
+    for (const location of externalFiles(bytes)) {
+      const file = withPath(path, () => findExternalFile(location, folder, 'a tensor').path);
+      for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
     }
   }
   const { licence, ...classifier } = found;

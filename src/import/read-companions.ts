@@ -1,10 +1,22 @@
 // Reads what files beside a model say of its pixels: Hugging Face's preprocessor_config.json and timm's config.json.
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainSystemError } from '../base/errors.ts';
+import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { Preprocess } from '../image/preprocess.ts';
+import {
+  type Fields,
+  isMissing,
+  parseFields,
+  readDeviations,
+  readNumber,
+  readObject,
+  readSide,
+  readTriple,
+  type Triple,
+  wrongField,
+} from '../zoo/config-fields.ts';
+import { pretrainedFields, readTimmPixels } from '../zoo/hub-config.ts';
 import type { PixelEvidence } from './find-preprocess.ts';
-import type { Channels } from './strip-input.ts';
 
 /** Largest file that is read. */
 const MAX_BYTES = 2 ** 20;
@@ -16,8 +28,6 @@ export interface Companion extends PixelEvidence {
   readonly kernel?: Preprocess['kernel'];
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** Resampling by Pillow's number, which Hugging Face writes, and by timm's word. */
 const kernels: Readonly<Record<string, Preprocess['kernel']>> = {
   1: 'lanczos3',
@@ -27,45 +37,62 @@ const kernels: Readonly<Record<string, Preprocess['kernel']>> = {
   bicubic: 'cubic',
 };
 
-/** What the files in `folder` say; undefined when there are none, or they say nothing of pixels. */
+/**
+ * What the files in `folder` say; undefined when there are none, or they say nothing of mean and deviation.
+ * @throws GraftError `bad-model` for a file that is damaged or has a value that cannot be used.
+ */
 export async function readCompanions(folder: string): Promise<Companion | undefined> {
-  const preprocessor = await readFields(join(folder, 'preprocessor_config.json'));
-  const found = preprocessor && ofPreprocessor(preprocessor);
-  if (found) return found;
-  const config = await readFields(join(folder, 'config.json'));
-  return config && ofTimm(config);
+  return (
+    (await readCompanion(join(folder, 'preprocessor_config.json'), ofPreprocessor)) ??
+    (await readCompanion(join(folder, 'config.json'), ofTimm))
+  );
 }
 
 /** x = (pixel * rescale_factor - image_mean) / image_std, each of which may be switched off. */
-function ofPreprocessor(fields: Fields): Companion | undefined {
+function ofPreprocessor(fields: Fields, where: string): Companion | undefined {
+  const rescale = readNumber(fields.rescale_factor, 'rescale_factor', where) ?? 1 / 255;
+  const factor = 255 * (fields.do_rescale === false ? 1 : rescale);
+  if (!(factor > 0 && Number.isFinite(factor))) {
+    throw wrongField('rescale_factor', fields.rescale_factor, 'a number above 0', where);
+  }
+  const [imageMean, imageStd] = [
+    readTriple(fields.image_mean, 'image_mean', where),
+    readDeviations(fields.image_std, 'image_std', where),
+  ];
+  const size = readPreprocessorSize(fields, where);
   const isNormalised = fields.do_normalize !== false;
-  const [mean, std] = [threeOf(fields.image_mean), threeOf(fields.image_std)];
-  if (isNormalised && !(mean && std)) return undefined;
-  const factor = fields.do_rescale === false ? 1 : (numberOf(fields.rescale_factor) ?? 1 / 255);
-  if (factor <= 0) return undefined;
-  const perUnit = (values: Channels): Channels => values.map(value => value / (255 * factor)) as unknown as Channels;
-  const size = sizeOf(fields.crop_size) ?? sizeOf(fields.size);
+  const mean = isNormalised ? imageMean : ([0, 0, 0] as const);
+  const std = isNormalised ? imageStd : ([1, 1, 1] as const);
+  if (!mean || !std) return undefined;
+  const scale = ([red, green, blue]: Triple): Triple => [red / factor, green / factor, blue / factor];
   return {
-    mean: perUnit(isNormalised ? mean! : [0, 0, 0]),
-    std: perUnit(isNormalised ? std! : [1, 1, 1]),
+    mean: scale(mean),
+    std: scale(std),
     source: 'as preprocessor_config.json beside it says',
     ...withKernel(fields.resample),
     ...(size !== undefined && { size }),
   };
 }
 
-/** timm's file has the fields in `pretrained_cfg`, older ones at the top. */
-function ofTimm(config: Fields): Companion | undefined {
-  const fields = isFields(config.pretrained_cfg) ? config.pretrained_cfg : config;
-  const [mean, std] = [threeOf(fields.mean), threeOf(fields.std)];
+/** What is cropped to, else what is resized to: a number, {height, width} of a square, or {shortest_edge}. */
+function readPreprocessorSize(fields: Fields, where: string): number | undefined {
+  const isCropped = fields.do_center_crop !== false && !isMissing(fields.crop_size);
+  const [key, value] = isCropped ? ['crop_size', fields.crop_size] : ['size', fields.size];
+  if (isMissing(value)) return undefined;
+  if (typeof value === 'number') return readSide(value, key, where);
+  const { height, width, shortest_edge: edge } = readObject(value, key, where);
+  if (height !== width) throw wrongField(key, value, 'a square', where);
+  return readSide(height ?? edge, key, where);
+}
+
+function ofTimm(config: Fields, where: string): Companion | undefined {
+  const { mean, std, size } = readTimmPixels(config, where);
   if (!mean || !std) return undefined;
-  const [, height, width] = Array.isArray(fields.input_size) ? (fields.input_size as unknown[]) : [];
-  const size = height === width ? numberOf(height) : undefined;
   return {
     mean,
     std,
     source: 'as config.json beside it says',
-    ...withKernel(fields.interpolation),
+    ...withKernel(pretrainedFields(config, where).interpolation),
     ...(size !== undefined && { size }),
   };
 }
@@ -75,37 +102,25 @@ const withKernel = (value: unknown) => {
   return Object.hasOwn(kernels, key) ? { kernel: kernels[key]! } : {};
 };
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const numberOf = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isFinite(value) ? value : undefined;
-
-/** Three numbers, or one for all. */
-function threeOf(value: unknown): Channels | undefined {
-  const list = Array.isArray(value) ? (value as unknown[]) : [value, value, value];
-  const numbers = list.map(numberOf);
-  if (numbers.length === 1) return threeOf(numbers[0]);
-  return numbers.length === 3 && numbers.every(number => number !== undefined)
-    ? (numbers as unknown as Channels)
-    : undefined;
-}
-
-/** A number, {height, width} of a square, or {shortest_edge}. */
-function sizeOf(value: unknown): number | undefined {
-  if (!isFields(value)) return numberOf(value);
-  if (value.height !== undefined && value.height === value.width) return numberOf(value.height);
-  return numberOf(value.shortest_edge);
-}
-
-/** The fields of a JSON file; undefined when there is none, or it holds something else. */
-async function readFields(file: string): Promise<Fields | undefined> {
+/** What `read` finds in a JSON file; undefined when there is none. */
+async function readCompanion(
+  file: string,
+  read: (fields: Fields, where: string) => Companion | undefined,
+): Promise<Companion | undefined> {
+  let text: string;
   try {
-    if ((await stat(file)).size > MAX_BYTES) return undefined;
-    const value: unknown = JSON.parse(await readFile(file, 'utf8'));
-    return isFields(value) ? value : undefined;
+    const { size } = await stat(file);
+    if (size > MAX_BYTES) {
+      throw new GraftError(
+        'bad-model',
+        `${file} has ${size} bytes, and up to ${MAX_BYTES} are read.`,
+        'Move the model into a folder of its own.',
+      );
+    }
+    text = await readFile(file, 'utf8');
   } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw explainSystemError(error, file);
   }
+  return read(parseFields(text, file), file);
 }

@@ -142,6 +142,8 @@ function evaluate(node: OnnxNode, { opset, lookUp, draft }: Conversions): Value[
   const reader = nodeReader(node, opset);
   const need = (i: number) => values[i] ?? reader.fail(`its input ${i} is missing`);
   const compute = (which: 0 | 1): readonly Literal[] => {
+    if (!byShape)
+      for (const value of values) if (value?.kind === 'constant') draft.spend(value.read(which).data.length);
     const made = row({
       ...reader,
       literal(i) {

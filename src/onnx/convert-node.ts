@@ -89,7 +89,7 @@ export function nodeContext(node: OnnxNode, { opset, draft, fixedBatch, lookUp, 
     x(i = 0) {
       if (!reader.has(i)) return i === 0 ? reader.fail('its input 0 is missing') : '';
       const value = n.value(i);
-      return value.kind === 'computed' ? value.name : draft.constant(batchFree(reader, value), value.name);
+      return value.kind === 'computed' ? value.name : draft.constant(batchFree(reader, draft, value), value.name);
     },
     shapes(of) {
       if (typeof of === 'string') return draft.shapesOf(of);
@@ -105,7 +105,7 @@ export function nodeContext(node: OnnxNode, { opset, draft, fixedBatch, lookUp, 
     literal(i) {
       const value = n.value(i);
       if (value.kind === 'computed') return reader.refuse(`its input ${i} is computed, and a constant is wanted`);
-      return batchFree(reader, value);
+      return batchFree(reader, draft, value);
     },
     ints: i => Array.from(n.literal(i).data),
     intsOfBoth(i) {
@@ -145,8 +145,10 @@ function reshapeTarget(reader: NodeReader, given: Both<Shape>, [first, second]: 
 }
 
 /** A constant as it is for any number of photos: with one element along the axis that is repeated for each. */
-function batchFree(reader: NodeReader, value: Extract<Value, { kind: 'constant' }>): Literal {
+function batchFree(reader: NodeReader, draft: Draft, value: Extract<Value, { kind: 'constant' }>): Literal {
   const [a, b] = [value.read(0), value.read(1)];
+  if (a === b) return a;
+  draft.spend(a.data.length + b.data.length);
   if (sameLiteral(a, b)) return a;
   const axis = batchAxis([a.shape, b.shape]);
   if (axis !== undefined && a.shape.length === b.shape.length) {

@@ -2,7 +2,7 @@
 // shows: a dimension that differs is one of the batch.
 import { float32, int64, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { Node } from './graph.ts';
-import { transposeLiteral } from './literal.ts';
+import { checkRank, transposeLiteral } from './literal.ts';
 import type { ElementType, Literal } from './model.ts';
 import type { OpAttributes, SupportedOp } from './ops.ts';
 import { inferShape, type Shape } from './shapes.ts';
@@ -16,12 +16,16 @@ export const BATCHES: Both<number> = [2, 3];
 /** Most elements of a value for one of them: 8 GB. */
 const MAX_ELEMENTS = 2 ** 31;
 
-/** Most elements of all constants that are computed, beside three times as many as the file has: 512 MB of float64. */
+/**
+ * Most elements that computing constants may read and write in all, beside eight times as many as the constants of the file
+ * have: 512 MB of float64, and about a second.
+ */
 const MAX_COMPUTED_IN_ALL = 2 ** 26;
+const TIMES_THE_FILE = 8;
 
 /** A graph that grows. Values are named strings. */
 export interface Draft {
-  /** Counts elements of constants that were computed. Throws RangeError when they are too many. */
+  /** Counts elements that are read or written to compute constants. Throws RangeError when they are too many. */
   spend(elements: number): void;
   /** A name that no value has: `wanted`, or with a number behind it. */
   freshName(wanted: string): string;
@@ -73,7 +77,7 @@ const elementwise: ReadonlySet<SupportedOp> = new Set([
 
 /** Starts an empty graph. `given` is how many elements the constants of the file have. */
 export function startDraft(given = 0): Draft {
-  let left = MAX_COMPUTED_IN_ALL + 3 * given;
+  let left = MAX_COMPUTED_IN_ALL + TIMES_THE_FILE * given;
   const nodes: Node[] = [];
   const constants = new Map<string, Tensor>();
   const literals = new Map<string, Literal>();
@@ -108,6 +112,7 @@ export function startDraft(given = 0): Draft {
         value => shapesOf(value)[which],
         value => constants.get(value),
       );
+      checkRank(shape);
       if (shape.some(dim => !Number.isSafeInteger(dim) || dim < 0) || sizeOf(shape) > MAX_ELEMENTS) {
         throw new RangeError(`${node.op} ${node.name}: it would make a value of shape [${shape.join(', ')}].`);
       }
@@ -121,8 +126,7 @@ export function startDraft(given = 0): Draft {
   const draft: Draft = {
     spend(elements) {
       left -= elements;
-      if (left < 0)
-        throw new RangeError('the constants that are computed take more memory than any sound model needs.');
+      if (left < 0) throw new RangeError('computing its constants takes more work than any sound model needs.');
     },
     freshName(wanted) {
       let name = wanted;

@@ -56,13 +56,13 @@ const many =
     all(node).reduce((a, b) => combine([a, b], compute));
 const comparison = (compute: (a: number, b: number) => boolean) => binary((a, b) => (compute(a, b) ? 1 : 0), 'bool');
 const reduction =
-  (compute: (values: readonly number[]) => number): Evaluator =>
+  (compute: (values: Float64Array) => number): Evaluator =>
   node => {
     const given = node.literal(0);
     const { axes, keepdims } = reductionOf(node, given.shape.length, intsOf(node));
     return axes ? reduceLiteral(given, axes, keepdims === 1, compute) : given;
   };
-const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+const sum = (values: Float64Array) => values.reduce((a, b) => a + b, 0);
 const isWhole = (dtype: ElementType) => !dtype.includes('float');
 
 /** The element type that Cast names by its number. */

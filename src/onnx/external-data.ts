@@ -1,6 +1,7 @@
-// Bytes of a tensor that an ONNX file keeps in another file beside it; no path leads out of the model's folder.
+// Bytes of a tensor that an ONNX file keeps in another file beside it; no path leads out of the model's folder, but for the
+// links of the Hugging Face Hub's cache.
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
-import { isAbsolute, join, sep } from 'node:path';
+import { isAbsolute, join, resolve, sep } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import { badOnnx } from './model.ts';
 
@@ -30,13 +31,11 @@ export function readExternalData(
       'Name the .onnx file by its path, with its data beside it.',
     );
   }
-  const path = resolveInside(folder, location, what);
+  const { path, bytes: there } = findExternalFile(location, folder, what);
   const bytes = new Uint8Array(size);
   try {
-    const found = statSync(path);
-    if (!found.isFile()) throw badOnnx(`${what} is in ${location}, which is no file`);
-    if (offset + size > found.size) {
-      throw badOnnx(`${what} takes the bytes ${offset} to ${offset + size} of ${location}, which has ${found.size}`);
+    if (offset + size > there) {
+      throw badOnnx(`${what} takes the bytes ${offset} to ${offset + size} of ${location}, which has ${there}`);
     }
     const file = openSync(path, 'r');
     try {
@@ -73,18 +72,51 @@ export function checkLocation(location: string, what: string): string[] {
   return parts;
 }
 
-/** The file's path, checked by its parts and again after links are followed. */
-function resolveInside(folder: string, location: string, what: string): string {
-  const path = join(folder, ...checkLocation(location, what));
+/**
+ * The file at a location, and its size. The path is checked by its parts, and again after links are followed.
+ * @param what names in errors what is in it.
+ * @throws GraftError `bad-model` for a path that leads elsewhere and for what is no file; `not-found`.
+ */
+export function findExternalFile(
+  location: string,
+  folder: string,
+  what: string,
+): { readonly path: string; readonly bytes: number } {
+  const parts = location.split(/[/\\]/);
+  const isBad =
+    location === '' ||
+    location.length > MAX_LOCATION ||
+    location.includes('\0') ||
+    isAbsolute(location) ||
+    /^[a-z]:/i.test(location) ||
+    parts.includes('..');
+  if (isBad) {
+    throw badOnnx(
+      `${what} is in the file ${JSON.stringify(location.slice(0, 200))}, and a path below the model's folder is wanted`,
+    );
+  }
+  const path = join(folder, ...parts);
   try {
-    const root = realpathSync(folder);
-    if (!realpathSync(path).startsWith(root.endsWith(sep) ? root : root + sep)) {
+    const real = realpathSync(path);
+    if (!allowedRoots(folder).some(root => real.startsWith(root.endsWith(sep) ? root : root + sep))) {
       throw badOnnx(`${what} is in ${location}, a link that leads out of the model's folder`);
     }
+    const found = statSync(real);
+    if (!found.isFile()) throw badOnnx(`${what} is in ${location}, which is no file`);
+    return { path: real, bytes: found.size };
   } catch (error) {
     throw explainSystemError(error, path);
   }
-  return path;
+}
+
+/**
+ * Real paths of folders that files may be in: the model's own. In the Hub's cache that is models--owner--name/snapshots/<commit>,
+ * or a folder in it, and its files are links into models--owner--name/blobs, which belongs to the same repository.
+ */
+function allowedRoots(folder: string): string[] {
+  const root = realpathSync(folder);
+  const repository = /^(.*[/\\]models--[^/\\]+)[/\\]snapshots[/\\][0-9a-f]{40}(?:[/\\]|$)/.exec(root)?.[1];
+  return repository === undefined ? [root] : [root, resolve(repository, 'blobs')];
 }
 
 function readCount(text: string, what: string): number {

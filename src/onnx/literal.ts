@@ -6,10 +6,19 @@ import { broadcastShapes, type Shape } from './shapes.ts';
 /** Most elements of a constant that is made of smaller ones: 64 MB of float32. Others have as many as what they are made of. */
 const MAX_COMPUTED = 2 ** 24;
 
+/** Most dimensions of a value: more than any op of a classifier needs. */
+export const MAX_RANK = 16;
+
+/** Throws RangeError for too many dimensions. */
+export function checkRank(shape: Shape): void {
+  if (shape.length > MAX_RANK) throw new RangeError(`a value has ${shape.length} dimensions, more than ${MAX_RANK}.`);
+}
+
 const isFloat = (dtype: ElementType): boolean => dtype.includes('float');
 
 /** A constant with room for the numbers of a shape. Throws RangeError when it would have over 2^24, and over `given`. */
 export function emptyLiteral(dtype: ElementType, shape: Shape, given = 0): Literal {
+  checkRank(shape);
   const count = sizeOf(shape);
   if (!(count <= Math.max(MAX_COMPUTED, given)) || shape.some(dim => dim < 0)) {
     throw new RangeError(`a computed constant of shape [${shape.join(', ')}] has over ${MAX_COMPUTED} elements.`);
@@ -31,6 +40,7 @@ export const intList = (values: readonly number[]): Literal => literal('int64', 
 
 /** The same numbers in another shape. */
 export function reshapeLiteral(given: Literal, shape: Shape): Literal {
+  checkRank(shape);
   if (sizeOf(shape) !== given.data.length) {
     throw new RangeError(`[${given.shape.join(', ')}] cannot be reshaped to [${shape.join(', ')}].`);
   }
@@ -183,7 +193,7 @@ export function reduceLiteral(
   given: Literal,
   axes: readonly number[],
   keepdims: boolean,
-  combineAll: (values: readonly number[]) => number,
+  combineAll: (values: Float64Array) => number,
 ): Literal {
   const kept = given.shape.map((_, axis) => axis).filter(axis => !axes.includes(axis));
   const turned = transposeLiteral(given, [...kept, ...axes]);
@@ -193,7 +203,7 @@ export function reduceLiteral(
     .filter((_, axis) => keepdims || !axes.includes(axis));
   const made = emptyLiteral(given.dtype, shape);
   for (let i = 0; i < made.data.length; i++) {
-    made.data[i] = combineAll(Array.from(turned.data.subarray(i * count, (i + 1) * count)));
+    made.data[i] = combineAll(turned.data.subarray(i * count, (i + 1) * count) as Float64Array);
   }
   return made;
 }

@@ -1,4 +1,5 @@
 // What a node says, with the defaults and the changes from opset to opset in one place.
+import { MAX_RANK } from './literal.ts';
 import { badOnnx, nameOf, type OnnxNode, readAttribute, unsupportedNode } from './model.ts';
 import { resolveAxes, type Shape } from './shapes.ts';
 
@@ -125,6 +126,7 @@ export function reshapedTo(reader: NodeReader, shape: Shape, target: readonly nu
 /** Shape after Unsqueeze. */
 export function unsqueezed(reader: NodeReader, shape: Shape, axes: readonly number[]): number[] {
   const rank = shape.length + axes.length;
+  if (rank > MAX_RANK) reader.fail(`it makes a value of ${rank} dimensions, more than ${MAX_RANK}`);
   const added = checkAxes(reader, axes, rank);
   const rest = [...shape];
   return Array.from({ length: rank }, (_, axis) => (added.includes(axis) ? 1 : rest.shift()!));

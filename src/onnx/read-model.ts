@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
 import { explainSystemError, GraftError } from '../base/errors.ts';
-import { checkWire } from './check-wire.ts';
+import { checkWire, withFloatsAsBytes } from './check-wire.ts';
 import {
   type AttributeProto,
   AttributeProto_AttributeType as AttributeType,
@@ -27,7 +27,7 @@ import { elementType, readTensor } from './read-tensor.ts';
 /** The largest file: protobuf's own limit. Weights of more than that are in files beside it. */
 const MAX_FILE_BYTES = 2 ** 31;
 /** More nodes than any classifier has; DenseNet-201 has 700. */
-const MAX_NODES = 100_000;
+const MAX_NODES = 20_000;
 
 /** Versions of ONNX's operators that are read: with 7, broadcasting became NumPy's. */
 export const OLDEST_OPSET = 7;
@@ -44,8 +44,8 @@ const OWN_DOMAINS: readonly string[] = ['', 'ai.onnx'];
 export function readOnnxModel(file: string | Uint8Array, folder?: string): OnnxModel {
   const bytes = typeof file === 'string' ? readFile(file) : file;
   if (bytes.length > MAX_FILE_BYTES) throw badOnnx(`it has ${bytes.length} bytes, more than ${MAX_FILE_BYTES}`);
-  checkWire(ModelProtoSchema, bytes);
-  const model = decode(bytes);
+  const floatLists = checkWire(ModelProtoSchema, bytes);
+  const model = withFloatsAsBytes(bytes, floatLists, () => decode(bytes));
   const { graph } = model;
   if (!graph) throw badOnnx('it has no graph');
   if (graph.node.length > MAX_NODES) throw badOnnx(`it has ${graph.node.length} nodes, more than ${MAX_NODES}`);

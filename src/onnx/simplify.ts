@@ -46,15 +46,16 @@ function unscaled(view: View, value: string): { readonly of: string; readonly fa
 }
 
 /** The values that a tree of products multiplies, and the numbers among them as one. */
-function factorsOf(view: View, value: string, depth = 3): { readonly values: string[]; readonly factor: number } {
+function factorsOf(view: View, value: string, depth = 5): { readonly values: string[]; readonly factor: number } {
   const number = numberOf(view, value);
   if (number !== undefined) return { values: [], factor: number };
+  if (depth === 0) return { values: [value], factor: 1 };
   const { of, factor } = unscaled(view, value);
   if (of !== value) {
     const inner = factorsOf(view, of, depth - 1);
     return { values: inner.values, factor: inner.factor * factor };
   }
-  const node = depth > 0 ? view.maker(value, 'Mul') : undefined;
+  const node = view.maker(value, 'Mul');
   if (!node) return { values: [value], factor: 1 };
   const [a, b] = node.inputs.map(input => factorsOf(view, input, depth - 1)) as [
     ReturnType<typeof factorsOf>,

@@ -44,7 +44,9 @@ export async function* openBackbone(choice: BackboneChoice, cacheFolder: string)
   if (!isHubModel(model)) return { model, backbone: yield* openCard(findCard(model), choice, cacheFolder) };
   const found = yield* resolveHubModel(model, cacheFolder, offline);
   const backbone =
-    found.kind === 'card' ? yield* openCard(found.card, choice, cacheFolder) : yield* openFile(found.file, choice);
+    found.kind === 'card'
+      ? yield* openCard(found.card, choice, cacheFolder)
+      : yield* openFile(found.file, choice, found.folder);
   return { model: found.pinned, backbone };
 }
 
@@ -62,9 +64,9 @@ async function* openCard(
   return buildBackbone(sized, { parameters, origin: { file, sha256, ...said } });
 }
 
-/** The network of somebody's classifier. */
-async function* openFile(file: string, { imgsz, pixels }: BackboneChoice): Steps<Backbone> {
-  const { notes, ...backbone } = await openModelFile(file, { size: imgsz, pixels });
+/** The network of somebody's classifier; `companions` as `openModelFile` has it. */
+async function* openFile(file: string, { imgsz, pixels }: BackboneChoice, companions?: string): Steps<Backbone> {
+  const { notes, ...backbone } = await openModelFile(file, { size: imgsz, pixels, companions });
   for (const message of notes) yield { type: 'note', message };
   return backbone;
 }

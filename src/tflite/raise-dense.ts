@@ -68,6 +68,10 @@ export const raiseBatchMatMul: Raising = (step, plan) => {
   if (plan.value(left) === undefined || (plan.value(right) === undefined && !constant)) {
     return 'its left side is a constant, or its right side cannot be read';
   }
+  const firsts = [plan.shape(left), plan.shape(right)].map(shape => (shape.length > 2 ? shape[0] : undefined));
+  if (constant ? firsts[1] !== undefined && firsts[1] !== 1 : firsts[0] !== firsts[1]) {
+    return 'the photos of a batch would be multiplied by different things';
+  }
   const flip = (name: string, rank: number) =>
     plan.node('Transpose', plan.fresh(`${name}.turned`), [name], { perm: lastSwapped(rank) });
   const rank = plan.shape(left).length;

@@ -21,8 +21,7 @@ type BinaryOp = 'Add' | 'Div' | 'Max' | 'Min' | 'Mul' | 'Pow' | 'Sub';
 export function raiseBinary(op: BinaryOp): Raising {
   return (step, plan) => {
     if (!hasKnownActivation(step)) return 'graft does not know its fused activation';
-    const rank = plan.shape(step.outputs[0]!).length;
-    const operands = step.inputs.map(index => operand(plan, index, rank));
+    const operands = step.inputs.map(index => operand(plan, index, plan.shape(step.outputs[0]!)));
     if (operands.length !== 2 || operands.some(name => name === undefined)) {
       return 'it combines values of different ranks, or a constant that graft cannot read';
     }
@@ -35,14 +34,21 @@ export function raiseBinary(op: BinaryOp): Raising {
   };
 }
 
-/** An operand as the graph needs it for a result of `rank` axes; undefined where the ranks cannot be brought together. */
-function operand(plan: RaisePlan, index: number, rank: number): string | undefined {
+/**
+ * An operand as the graph needs it for a result of the file's shape `to`; undefined where ranks cannot be brought together, or
+ * the photos of a batch would be combined with different things.
+ */
+function operand(plan: RaisePlan, index: number, to: readonly number[]): string | undefined {
   const value = plan.value(index);
   const own = plan.shape(index);
+  const rank = to.length;
   if (value === undefined) {
     const constant = plan.constant(index);
-    return constant && constant.shape.length <= rank ? plan.storeOf(index, operandOf(constant, rank)) : undefined;
+    if (!constant || constant.shape.length > rank) return undefined;
+    const laid = operandOf(constant, rank);
+    return laid.shape.length === rank && laid.shape[0] !== 1 ? undefined : plan.storeOf(index, laid);
   }
+  if (own[0] !== to[0]) return undefined;
   if (own.length === rank) return value;
   // Rows [1, C] beside an image: the numbers are of its channels.
   if (own.length !== 2 || rank !== 4) return undefined;
@@ -113,18 +119,15 @@ export const raiseLeakyRelu: Raising = raiseUnary((plan, name, x, step) =>
 export const raisePRelu: Raising = (step, plan) => {
   const [input, slopes] = step.inputs as [number, number];
   const value = plan.value(input);
-  const alpha = plan.constant(slopes);
-  if (value === undefined || !alpha) return 'its slopes are no constant that graft can read';
-  const name = plan.name(step.outputs[0]!);
-  const stored = plan.storeOf(slopes, operandOf(alpha, plan.shape(input).length));
-  plan.set(step.outputs[0]!, leaky(plan, name, value, stored));
+  const alpha = plan.constant(slopes) && operand(plan, slopes, plan.shape(input));
+  if (value === undefined || alpha === undefined) return 'its slopes are no constant that graft can read';
+  plan.set(step.outputs[0]!, leaky(plan, plan.name(step.outputs[0]!), value, alpha));
   return undefined;
 };
 
 /** (a - b)^2 */
 export const raiseSquaredDifference: Raising = (step, plan) => {
-  const rank = plan.shape(step.outputs[0]!).length;
-  const operands = step.inputs.map(index => operand(plan, index, rank));
+  const operands = step.inputs.map(index => operand(plan, index, plan.shape(step.outputs[0]!)));
   if (operands.some(name => name === undefined)) return 'it combines values of different ranks';
   const name = plan.name(step.outputs[0]!);
   const difference = plan.node('Sub', plan.fresh(`${name}.difference`), operands as string[], {});

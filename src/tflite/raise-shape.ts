@@ -32,10 +32,11 @@ export const raiseReshape: Raising = (step, plan) => {
   if (value === undefined) return noValue;
   if (from.join() === to.join()) return raiseSame(step, plan);
   if (sizeOf(from) !== sizeOf(to)) return `the shape of its output is not fixed`;
-  if (from[0] !== 1 || to[0] !== 1) return `it joins or splits the batch: [${from.join(', ')}] to [${to.join(', ')}]`;
   const name = plan.name(output);
+  // The first axis counts the photos, or so many parts of each.
+  const first = from[0] === to[0] ? 0 : -1;
   const reshape = (made: string, source: string, shape: readonly number[]) =>
-    plan.node('Reshape', made, [source, storeIntegers(plan, `${made}.shape`, [0, ...shape.slice(1)])], {});
+    plan.node('Reshape', made, [source, storeIntegers(plan, `${made}.shape`, [first, ...shape.slice(1)])], {});
   // With one position, or one channel, both orders are the same.
   const source = isAnyOrder(from) ? value : valueInFileOrder(plan, input);
   if (!isAnyOrder(to)) setFromFileOrder(plan, output, made => reshape(made, source, to));
@@ -193,7 +194,7 @@ function emitCut(step: Step, plan: RaisePlan, cut: Cut): string | undefined {
   if (plan.value(input) === undefined) return noValue;
   const shape = plan.shape(input);
   const rank = shape.length;
-  if (cut.gone.includes(0)) return 'it takes one photo out of the batch';
+  if (cut.gone.includes(0) || cut.start[0] !== 0 || cut.end[0]! < shape[0]!) return 'it takes photos out of the batch';
   const axes = cut.start
     .map((_, axis) => axis)
     .filter(axis => axis > 0 && (cut.start[axis] !== 0 || cut.end[axis] !== shape[axis] || cut.step[axis] !== 1));

@@ -89,6 +89,10 @@ function checkShapes(graph: Graph, model: TfliteModel, plan: RaisePlan): void {
   }
 }
 
+/** Operators whose third input, a bias, may be absent. */
+const withBias: ReadonlySet<string> = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED']);
+const BIAS = 2;
+
 /** Appends the nodes of an operator. A problem is why it cannot be done. */
 function raiseOperator(
   operator: TfliteOperator,
@@ -98,15 +102,16 @@ function raiseOperator(
 ): string | undefined {
   const row = Object.hasOwn(raisings, name) ? raisings[name]! : undefined;
   if (!row) return 'graft has no op for it';
-  const [first, second = 0] = operator.inputs;
-  if (first === undefined || first < 0 || second < 0) return 'one of its inputs is absent';
+  const isAbsent = (index: number, i: number) => index < 0 && !(i === BIAS && withBias.has(name));
+  if (operator.inputs.length === 0 || operator.inputs.some(isAbsent)) return 'one of its inputs is absent';
   for (const index of operator.outputs) {
+    if (plan.tensor(index).data) return `it writes over the constant ${plan.name(index)}`;
     if (plan.value(index) !== undefined) return `it makes ${plan.name(index)} a second time`;
     const { type, quantization } = plan.tensor(index);
     const isReal = floatTypes.has(type) || (quantisedTypes.has(type) && quantization !== undefined);
     if (!isReal) return `it makes ${type} without a scale`;
-    if (plan.shape(index)[0] !== 1)
-      return `its output [${plan.shape(index).join(', ')}] does not begin with a batch of 1`;
+    const shape = plan.shape(index);
+    if (shape.length < 2 && shape[0] !== 1) return `its output [${shape.join(', ')}] has lost the axis of the photos`;
   }
   const unmade = operator.inputs.find(
     index => index >= 0 && plan.value(index) === undefined && !plan.tensor(index).data && !makers.has(index),
@@ -136,7 +141,8 @@ function neededOperators(model: TfliteModel): TfliteOperator[] {
 
 /** Declares an input. A problem is what is wrong with it. */
 function addInput(index: number, plan: RaisePlan, graph: ReturnType<typeof graphBuilder>): string | undefined {
-  const { type, shape, shapeSignature, quantization } = plan.tensor(index);
+  const { type, shape, shapeSignature, quantization, data } = plan.tensor(index);
+  if (data || plan.value(index) !== undefined) return 'it is a constant, or listed twice';
   const isReal = floatTypes.has(type) || (quantisedTypes.has(type) && quantization);
   if (!isReal) return `it is ${type} without a scale, and numbers are wanted`;
   if (shape[0] !== 1) return `its shape is [${shape.join(', ')}], and a batch of 1 is wanted`;
@@ -157,6 +163,7 @@ function addInput(index: number, plan: RaisePlan, graph: ReturnType<typeof graph
 function addOutput(index: number, plan: RaisePlan): ValueInfo {
   const [name, value] = [plan.name(index), plan.value(index)];
   if (value === undefined) throw refusal([`output ${name}: no operator makes it`]);
+  if (plan.shape(index)[0] !== 1) throw refusal([`output ${name}: [${plan.shape(index).join(', ')}] is no batch of 1`]);
   if (value !== name) plan.node('Identity', name, [value], {});
   const shape = plan.shape(index).slice(1);
   return { name, dtype: 'float32', shape: ['N', ...(shape.length === 3 ? [shape[2]!, shape[0]!, shape[1]!] : shape)] };

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
-import { cachedCommit, findCached, writeRef } from '../hub/cache.ts';
+import { type CachedFile, cachedCommit, findCached, snapshotFolder, writeRef } from '../hub/cache.ts';
 import { describeRevision } from '../hub/describe.ts';
 import { fetchHubFile } from '../hub/fetch-file.ts';
 import { type HubRepo, isCommit, parseRepo } from '../hub/repo.ts';
@@ -11,14 +11,7 @@ import { type HubSettings, readHubSettings } from '../hub/settings.ts';
 import { addCached, CONFIG_FILE, WEIGHTS_FILE } from './cached.ts';
 import type { BackboneCard } from './card.ts';
 import { cards, findTimmCard } from './cards.ts';
-import {
-  checkConfig,
-  type HubPixels,
-  readLicence,
-  readPreprocessor,
-  readTimmConfig,
-  type TimmConfig,
-} from './hub-config.ts';
+import { checkConfig, readLicence, readTimmConfig, type TimmConfig } from './hub-config.ts';
 import { MAX_WEIGHTS_BYTES } from './weights-file.ts';
 
 /** What stands before the name of a repository. */
@@ -40,13 +33,15 @@ export type HubModel = {
       readonly kind: 'file';
       /** An .onnx file in the Hub's cache. */
       readonly file: string;
-      /** What the repository says of its pixels; what is missing it does not say. */
-      readonly pixels: HubPixels;
+      /** Where the repository's own files are that say how it wants its pixels, if it has any. */
+      readonly folder: string;
     }
 );
 
 /** Places of a network in ONNX, as exporters have them. */
 const onnxFiles = ['onnx/model.onnx', 'model.onnx'] as const;
+/** What follows that name for a file with the weights: of transformers and optimum, and of PyTorch. */
+const dataEnds = ['_data', '.data'] as const;
 const PREPROCESSOR_FILE = 'preprocessor_config.json';
 const README_FILE = 'README.md';
 /** Largest config, and largest README, that is read. */
@@ -134,25 +129,15 @@ async function* describeModel(version: Version): Steps<HubModel> {
   }
   const path = await findOnnx(has);
   if (path === undefined) throw await explainUnknown(version, config);
-  if (await has(`${path}_data`)) {
-    throw new GraftError(
-      'unsupported-op',
-      `${where(path)} keeps its weights in a second file.`,
-      'Download both into one folder and name the .onnx file.',
-    );
-  }
-  const { settings } = version;
-  const { file } = yield* fetchHubFile(
-    settings,
-    { repo, revision: commit, path, maxBytes: MAX_WEIGHTS_BYTES },
-    'model',
-  );
-  const preprocessor = yield* readText(version, PREPROCESSOR_FILE, MAX_CONFIG_BYTES);
-  const { size, mean, std } = config ?? {};
-  const pixels = preprocessor
-    ? readPreprocessor(preprocessor, where(PREPROCESSOR_FILE))
-    : { ...(size && { size }), ...(mean && { mean }), ...(std && { std }) };
-  return { ...both, kind: 'file', file, pixels };
+  // The network last: where it is cached, all that belongs to it is.
+  yield* readText(version, PREPROCESSOR_FILE, MAX_CONFIG_BYTES);
+  for (const end of dataEnds) if (await has(path + end)) yield* fetchLarge(version, path + end);
+  const { file } = yield* fetchLarge(version, path);
+  return { ...both, kind: 'file', file, folder: snapshotFolder(version.settings.cacheFolder, repo, commit) };
+}
+
+function fetchLarge({ settings, repo, commit }: Version, path: string): Steps<CachedFile> {
+  return fetchHubFile(settings, { repo, revision: commit, path, maxBytes: MAX_WEIGHTS_BYTES }, 'model');
 }
 
 /** A small file of a version as text; undefined when there is none. Too small for a bar of its own. */

@@ -138,9 +138,10 @@ test('settings that have no gradient are refused with the node', () => {
   );
   refuses(/^Max v\.\d+ has 3 inputs, not 2\.$/, (g, x) => g.emit('Max', [x, x, x], {}));
   const window = { kernel_shape: [1, 2], strides: [1, 1], pads: [0, 0, 0, 0], count_include_pad: 0 } as const;
-  refuses(/^AveragePool v\.\d+ has ceil_mode or dilations, for which there is no gradient\.$/, (g, x) =>
-    g.emit('AveragePool', [g.reshape(x, [1, 1, 2, 3])], { ...window, ceil_mode: 1 }),
+  refuses(/^AveragePool v\.\d+ has dilations, for which there is no gradient\.$/, (g, x) =>
+    g.emit('AveragePool', [g.reshape(x, [1, 1, 2, 3])], { ...window, dilations: [1, 2] }),
   );
+  refuses(/^Clip v\.\d+ has bounds that are computed\.$/, (g, x) => g.emit('Clip', [x, mul(g, x, x)], {}));
   const resize = { mode: 'linear', coordinate_transformation_mode: 'half_pixel', nearest_mode: 'floor' } as const;
   refuses(/^Resize v\.\d+ changes \[2,3\] to \[4,3\]; only height and width may change\.$/, (g, x) =>
     g.emit('Resize', [x, '', '', g.ints([4, 3])], resize),

@@ -149,3 +149,27 @@ test('at a kink the gradient is that of the flat side', async () => {
   assert.equal(await slopeAt('Clip', 1 - 2 ** -24), 1);
   assert.ok(Math.abs((await slopeAt('HardSwish', 3 - 2 ** -22)) - 1.5) < 1e-5);
 });
+
+test('x * sigmoid(x) has the slope of the function, whichever comes first and whoever else reads the gate', async () => {
+  const points = [-20, -6, -2.5, -1.278, -0.5, 0, 0.3, 1, 4, 15];
+  const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+  // Central differences in double precision: of x s(x), and of x s(x) + s(x).
+  const slope = (f: (x: number) => number, x: number) => (f(x + 1e-5) - f(x - 1e-5)) / 2e-5;
+  for (const order of ['x first', 'gate first']) {
+    for (const readTwice of [false, true]) {
+      const g = startEmitter(emptyGraph('silu'));
+      const x = g.input({ name: 'x', dtype: 'float32', shape: [points.length] });
+      const gate = g.emit('Sigmoid', [x], {});
+      let y = g.emit('Mul', order === 'x first' ? [x, gate] : [gate, x], {});
+      if (readTwice) y = g.emit('Add', [y, gate], {});
+      const [dx] = differentiate(g, g.reduceSum(y, [0], 0), [x]) as [string];
+      const session = await open(g, [dx]);
+      const found = (await session.run({ x: float32([points.length], points) }))[dx]!.data as Float32Array;
+      await session.close();
+      points.forEach((point, i) => {
+        const wanted = slope(at => at * sigmoid(at) + (readTwice ? sigmoid(at) : 0), point);
+        assert.ok(Math.abs(found[i]! - wanted) < 2e-6, `${order}, at ${point}: ${found[i]} and not ${wanted}`);
+      });
+    }
+  }
+});

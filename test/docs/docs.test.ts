@@ -1,18 +1,26 @@
 // The docs say what is so: every command in the README runs, the example is the README's, figures are the bench's, links lead somewhere.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { buildOnnx } from '../../src/project/onnx-file.ts';
+import { buildTflite, plainFile } from '../../src/project/tflite-file.ts';
+import { writeSafetensors } from '../../src/tensor/safetensors.ts';
+import type { HubSource } from '../../src/zoo/card.ts';
+import { findCard } from '../../src/zoo/cards.ts';
 import { drawSmallDataset, graft } from '../support/graft.ts';
+import { startHub } from '../support/hub-server.ts';
+import { makeClassifier } from '../support/random-classifier.ts';
+import { randomParameters } from '../support/random-weights.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const readme = read('README.md');
 
 /** Lines of the `sh` blocks of the pages that users read, without their comments; the README's first. */
-const commands = [readme, read('docs/export.md')].flatMap(page =>
+const commands = [readme, read('docs/export.md'), read('docs/models.md')].flatMap(page =>
   [...page.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
     block!
       .split('\n')
@@ -23,14 +31,38 @@ const commands = [readme, read('docs/export.md')].flatMap(page =>
 /** The set-up commands, which run everything from nothing: .ci/run types them, not this test, which they run. */
 const setUp = commands.filter(command => command.startsWith('npm ci'));
 
+/** Side of the pictures that the commands train on. */
+const SIZE = 64;
+
 let set: Awaited<ReturnType<typeof drawSmallDataset>>;
+let env: Readonly<Record<string, string>>;
+const cleanUps: (() => unknown)[] = [];
 before(async () => {
   set = await drawSmallDataset(60);
+  // A Hub with random weights in the place of the trained ones.
+  const hub = await startHub({ after: (cleanUp: () => unknown) => cleanUps.push(cleanUp) });
+  env = { HF_ENDPOINT: hub.url, HF_HOME: join(set.folder, 'hub'), HF_TOKEN: '' };
+  for (const name of ['mobilenet_v3_large', 'mobilenet_v4_conv_small']) {
+    const card = findCard(name);
+    const { mean, std } = card.preprocess;
+    const { architecture } = card.variants[0];
+    hub.push((card.weights.from as HubSource).repo, {
+      'model.safetensors': writeSafetensors(await randomParameters(card, 1)),
+      'config.json': JSON.stringify({ architecture, pretrained_cfg: { input_size: [3, 224, 224], mean, std } }),
+    });
+  }
+  // Somebody's classifiers, of the size that the commands are given here.
+  const network = await makeClassifier(SIZE);
+  writeFileSync(join(set.folder, 'anything.onnx'), buildOnnx(network));
+  writeFileSync(join(set.folder, 'mobilenet_v2.tflite'), buildTflite(network, plainFile));
   cpSync(set.data, join(set.folder, 'other-photos'), { recursive: true });
   cpSync(join(set.data, 'healthy/leaf-0001.jpg'), join(set.folder, 'a.jpg'));
   cpSync(join(set.data, 'unhealthy/leaf-0001.jpg'), join(set.folder, 'b.jpg'));
 });
-after(() => set.remove());
+after(async () => {
+  for (const cleanUp of cleanUps) await cleanUp();
+  await set.remove();
+});
 
 test('CI types the two set-up commands exactly as the README gives them', () => {
   assert.deepEqual(setUp, ['npm ci && npx graft demo', 'npm ci && npm test']);
@@ -44,8 +76,9 @@ for (const command of new Set(commands.filter(line => !setUp.includes(line)))) {
     assert.deepEqual(words.slice(0, 2), ['npx', 'graft']);
     // As typed, but on small images where it trains: seconds instead of minutes.
     const trains = words[2] === 'train' || words[2] === 'find-lr';
-    const { status, stderr } = await graft([...words.slice(2), ...(trains ? ['--imgsz', '64'] : [])], {
+    const { status, stderr } = await graft([...words.slice(2), ...(trains ? ['--imgsz', String(SIZE)] : [])], {
       cwd: set.folder,
+      env,
     });
     assert.equal(status, 0, stderr);
   });
@@ -70,6 +103,7 @@ const pages = [
   'CHANGELOG.md',
   'docs/architecture.md',
   'docs/export.md',
+  'docs/models.md',
   'docs/performance.md',
   'docs/dependencies.md',
   'bench/README.md',

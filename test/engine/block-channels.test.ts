@@ -163,6 +163,24 @@ const filters =
   ({ conv }: Network, x: string): string =>
     conv('conv', x, 10, spec);
 
+/** A dense convolution of 12 channels with pointwise ones before and behind it. */
+const widened =
+  (spec: ConvSpec) =>
+  ({ conv }: Network, x: string): string =>
+    conv('project', conv('dense', conv('expand', x, 6, { out: 12 }), 12, spec), spec.out, { out: 5 });
+
+/** The same from 40 channels to 12. */
+const narrowed =
+  (spec: Omit<ConvSpec, 'out'>) =>
+  ({ conv }: Network, x: string): string =>
+    conv('project', conv('dense', conv('expand', x, 6, { out: 40 }), 40, { out: 12, ...spec }), 12, { out: 5 });
+
+/** x * sigmoid(x), whose gate is read once more. */
+function silu({ graph }: Network, x: string): string {
+  const gate = graph.node('Sigmoid', 'gate', [x], {});
+  return graph.node('Add', 'sum', [graph.node('Mul', 'product', [gate, x], {}), gate], {});
+}
+
 /** Two filters a channel, whose outputs are added up. */
 function addTwoFilters({ graph, conv }: Network, x: string): string {
   const both = conv('both', x, 10, { out: 20, kernel: 3, group: 10 });
@@ -188,9 +206,9 @@ function addResidual({ graph, conv }: Network, x: string): string {
   return graph.node('Add', 'sum', [inner, x], {});
 }
 
-/** A pointwise convolution and a dense one read the input. */
+/** A pointwise convolution and a grouped one, which stays plain, read the input. */
 function readTwice({ graph, conv }: Network, x: string): string {
-  const sides = [conv('point', x, 20, { out: 6 }), conv('dense', x, 20, { out: 6, kernel: 3 })];
+  const sides = [conv('point', x, 20, { out: 10 }), conv('grouped', x, 20, { out: 10, kernel: 3, group: 5 })];
   const rows = sides.map(side => graph.node('ReduceMean', `${side}.rows`, [side], positions));
   return graph.node('Add', 'sum', rows, {});
 }
@@ -260,10 +278,36 @@ const rows: readonly Row[] = [
   ['depthwise 3x3, dilated, stride 2', [2, 6, 8, 7], 3, depthwise(12, { kernel: 3, dilation: 2, stride: 2 })],
   ['depthwise 1x1', [2, 6, 4, 5], 3, depthwise(12, { kernel: 1 })],
   ['depthwise 3x3 on the input', [2, 6, 4, 5], 1, stem(6, { out: 6, kernel: 3, group: 6 })],
-  ['a dense 3x3 stays plain', [2, 6, 5, 6], 3, between(filters({ out: 10, kernel: 3 }))],
+  ['dense 3x3', [2, 6, 5, 6], 4, between(filters({ out: 10, kernel: 3 }))],
+  ['dense 3x3, more filters than channels', [2, 6, 5, 6], 3, widened({ out: 40, kernel: 3 })],
+  ['dense 3x3, fewer filters than channels', [3, 6, 4, 4], 3, narrowed({ kernel: 3 })],
+  ['dense 3x3, stride 2, odd sides', [2, 6, 7, 9], 3, widened({ out: 20, kernel: 3, stride: 2 })],
+  ['dense 3x3, stride 2, even sides', [2, 6, 8, 6], 3, narrowed({ kernel: 3, stride: 2 })],
+  ['dense 3x3, stride 2, one position out', [2, 6, 2, 2], 2, widened({ out: 20, kernel: 3, stride: 2 })],
+  ['dense 3x3, stride 2, padded behind', [2, 6, 6, 7], 3, widened({ out: 20, kernel: 3, stride: 2, pads: behind })],
+  ['dense 3x3, rows left over', [2, 6, 8, 7], 3, widened({ out: 20, kernel: 3, stride: 3, pads: none })],
+  ['dense 3x3, padded widely', [2, 6, 5, 4], 3, widened({ out: 20, kernel: 3, pads: [3, 3, 4, 3] })],
+  ['dense 3x3, dilated', [2, 6, 8, 7], 3, widened({ out: 20, kernel: 3, dilation: 2 })],
+  ['dense 3x3, dilated, stride 2', [2, 6, 8, 7], 3, widened({ out: 20, kernel: 3, dilation: 2, stride: 2 })],
+  ['dense 3x3, dilated by 3, stride 2', [2, 6, 9, 8], 3, widened({ out: 20, kernel: 3, dilation: 3, stride: 2 })],
+  ['dense 5x5 on fewer positions', [2, 6, 2, 1], 3, widened({ out: 20, kernel: 5 })],
+  ['dense 5x5, stride 2', [2, 6, 7, 6], 3, narrowed({ kernel: 5, stride: 2 })],
+  ['dense 2x2, stride 2, patches', [2, 6, 6, 7], 3, widened({ out: 20, kernel: 2, stride: 2, pads: none })],
+  [
+    'dense 2x2, stride 3, gaps between patches',
+    [2, 6, 8, 9],
+    3,
+    widened({ out: 20, kernel: 2, stride: 3, pads: none }),
+  ],
+  ['dense 4x4, padded behind', [2, 6, 5, 6], 3, widened({ out: 20, kernel: 4, pads: [1, 1, 2, 2] })],
+  ['dense 1x1, padded', [2, 6, 4, 5], 3, widened({ out: 20, pads: [1, 1, 1, 1] })],
+  ['dense 3x3 on the input', [2, 20, 5, 4], 1, stem(20, { out: 6, kernel: 3, stride: 2 })],
   ['a grouped 3x3 stays plain', [2, 6, 5, 6], 3, between(filters({ out: 10, kernel: 3, group: 5 }))],
   ['two filters a channel stay plain', [2, 6, 5, 6], 3, between(addTwoFilters)],
-  ['a pointwise of stride 2 stays plain', [2, 6, 5, 6], 3, between(filters({ out: 10, stride: 2 }))],
+  ['a pointwise of stride 2', [2, 6, 5, 6], 4, between(filters({ out: 10, stride: 2 }))],
+  ['a pointwise of stride 2, even sides', [2, 6, 6, 4], 4, between(filters({ out: 10, stride: 2 }))],
+  ['a pointwise of stride 2 that leaves one position', [2, 6, 2, 2], 3, between(filters({ out: 10, stride: 2 }))],
+  ['SiLU', [2, 6, 5, 6], 3, between(silu)],
   [
     'MaxPool stays plain',
     [2, 6, 5, 6],

@@ -60,6 +60,7 @@ const packageRooms: Record<string, readonly string[]> = {
   pacote: ['zoo'],
   sharp: ['image', 'demo', 'evaluate'],
   tar: ['zoo'],
+  undici: ['hub'],
 };
 
 interface Import {

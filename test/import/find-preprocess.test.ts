@@ -1,7 +1,5 @@
 // What pixels a network wants: every way of saying it gives the features that the whole network computes on pixels so scaled.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { GraftError } from '../../src/base/errors.ts';
 import { makeRng } from '../../src/base/rng.ts';
@@ -14,13 +12,12 @@ import {
   pixelsOfQuantised,
 } from '../../src/import/find-preprocess.ts';
 import { type ImportOptions, makeBackbone } from '../../src/import/make-backbone.ts';
-import { readCompanions } from '../../src/import/read-companions.ts';
 import { stripInput } from '../../src/import/strip-input.ts';
 import type { Graph, ValueInfo } from '../../src/onnx/graph.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
 import { float32, type Tensor } from '../../src/tensor/tensor.ts';
 import { buildFeatureGraph } from '../../src/zoo/graphs.ts';
-import { largestDifference, largestNumber, temporaryFolder } from '../support/reference.ts';
+import { largestDifference, largestNumber } from '../support/reference.ts';
 import { type Layers, network } from './networks.ts';
 
 const SIZE = 16;
@@ -211,57 +208,6 @@ test('what a quantised input tells', () => {
       assert.ok(Math.abs(found!.std[0] / pixelScales[name].std[0] - 1) < 0.01, `${type} ${scale}`);
     }
   }
-});
-
-test('files beside the model: Hugging Face and timm, old and new', async t => {
-  const folder = await temporaryFolder(t);
-  assert.equal(await readCompanions(folder), undefined);
-  const config = join(folder, 'config.json');
-  writeFileSync(config, '{"architecture": "something else", "mean": "no"}');
-  assert.equal(await readCompanions(folder), undefined);
-  writeFileSync(
-    config,
-    JSON.stringify({
-      mean: [0.5, 0.5, 0.5],
-      std: [0.5, 0.5, 0.5],
-      input_size: [3, 192, 192],
-      interpolation: 'bicubic',
-    }),
-  );
-  const old = await readCompanions(folder);
-  assert.deepEqual([old?.mean, old?.std, old?.size, old?.kernel], [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5], 192, 'cubic']);
-  writeFileSync(
-    config,
-    JSON.stringify({ pretrained_cfg: { mean, std, input_size: [3, 224, 224], interpolation: 'bilinear' } }),
-  );
-  const timm = await readCompanions(folder);
-  assert.deepEqual([timm?.mean, timm?.std, timm?.size, timm?.kernel], [mean, std, 224, 'linear']);
-  const preprocessor = join(folder, 'preprocessor_config.json');
-  writeFileSync(
-    preprocessor,
-    JSON.stringify({
-      do_normalize: true,
-      image_mean: [0.5, 0.5, 0.5],
-      image_std: [0.5, 0.5, 0.5],
-      rescale_factor: 1 / 127.5,
-      size: { height: 256, width: 256 },
-      resample: 3,
-    }),
-  );
-  const twice = await readCompanions(folder);
-  // x = (pixel / 127.5 - 0.5) / 0.5 = (u - 0.25) / 0.25
-  assert.deepEqual(
-    [twice?.mean.map(value => value.toFixed(6)), twice?.size, twice?.kernel],
-    [['0.250000', '0.250000', '0.250000'], 256, 'cubic'],
-  );
-  writeFileSync(preprocessor, JSON.stringify({ do_normalize: false, size: 160 }));
-  const unit = await readCompanions(folder);
-  assert.deepEqual(
-    [unit?.mean.map(Math.round), unit?.std.map(value => Number(value.toFixed(6))), unit?.size],
-    [[0, 0, 0], [1, 1, 1], 160],
-  );
-  writeFileSync(preprocessor, '{ damaged');
-  assert.equal((await readCompanions(folder))?.size, 224);
 });
 
 test('inputs that are no colour images are refused', () => {

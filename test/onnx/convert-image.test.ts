@@ -1,13 +1,15 @@
 // What becomes of whole models on import: the image they read, what exporters spell out, names, and what is refused.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { create } from '@bufbuild/protobuf';
 import { gradients } from '../../src/autodiff/gradients.ts';
 import { GraftError } from '../../src/base/errors.ts';
 import { checkOps } from '../../src/onnx/check-ops.ts';
 import { convertOnnx } from '../../src/onnx/convert.ts';
-import { TensorProto_DataType as Type } from '../../src/onnx/generated/onnx_pb.ts';
+import { TensorProtoSchema, TensorProto_DataType as Type } from '../../src/onnx/generated/onnx_pb.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
 import { readOnnxModel } from '../../src/onnx/read-model.ts';
+import { narrowToFloat16 } from '../../src/tensor/float16.ts';
 import {
   agreeWithFile,
   type FileSpec,
@@ -56,6 +58,39 @@ test('an image of bytes is one of floats with the same numbers', async () => {
   const { graph, input } = await agreeWithFile(file);
   assert.deepEqual(opsOf(graph), ['Conv']);
   assert.equal(input.dtype, 'uint8');
+});
+
+test('a network in half precision, from its image to its output, is one in float32', async () => {
+  const halves = narrowToFloat16(Float32Array.from({ length: 108 }, (_, n) => Math.sin(n) / 4));
+  const w = create(TensorProtoSchema, {
+    name: 'w',
+    dims: [4n, 3n, 3n, 3n],
+    dataType: Type.FLOAT16,
+    rawData: new Uint8Array(halves.buffer),
+  });
+  const nodes: NodeSpec[] = [
+    ['Conv', 'x w', 'a'],
+    ['Relu', 'a', 'y'],
+  ];
+  const types = { inputType: Type.FLOAT16, outputTypes: [Type.FLOAT16] };
+  const { graph, input } = await agreeWithFile(onnxFile({ opset: 13, nodes, constants: [w], ...types }));
+  assert.equal(input.dtype, 'float16');
+  assert.equal(graph.constants.get('w')!.dtype, 'float32');
+});
+
+test('a class beside the scores is left out, with the op that makes it', async () => {
+  const nodes: NodeSpec[] = [
+    ['GlobalAveragePool', 'x', 'a'],
+    ['Flatten', 'a', 'y'],
+    ['ArgMax', 'y', 'class', { axis: 1 }],
+  ];
+  const outputs = { outputs: ['class', 'y'], outputTypes: [Type.INT64, Type.FLOAT] };
+  const { graph } = await agreeWithFile(onnxFile({ opset: 13, nodes, ...outputs }));
+  assert.deepEqual(
+    graph.outputs.map(({ name }) => name),
+    ['y'],
+  );
+  refuses({ opset: 13, nodes, outputs: ['class'], outputTypes: [Type.INT64] }, 'bad-model', /no output of floats/);
 });
 
 test('height and width of any size are what is asked for, and a fixed size is kept', async () => {
@@ -335,6 +370,74 @@ test('nodes that contradict themselves are refused', () => {
     /has over 16777216 elements/,
   );
 });
+
+/** Sound files of few bytes that ask for much: each is refused, or imported, in a moment. */
+const costly: Readonly<Record<string, readonly [FileSpec, RegExp | undefined]>> = {
+  'a chain of 5,000 products': [
+    {
+      opset: 13,
+      nodes: Array.from({ length: 5000 }, (_, n) => [
+        'Mul',
+        n === 0 ? 'x k' : `v${n} k`,
+        n === 4999 ? 'y' : `v${n + 1}`,
+      ]),
+      constants: [scalar('k', 1)],
+    },
+    undefined,
+  ],
+  'large constants without end': [
+    {
+      opset: 13,
+      nodes: [
+        ...Array.from({ length: 40 }, (_, n): NodeSpec => ['ConstantOfShape', 's', `k${n}`]),
+        ['Sum', Array.from({ length: 40 }, (_, n) => `k${n}`).join(' '), 'z'],
+        ['Add', 'x z', 'y'],
+      ],
+      constants: [i('s', [2 ** 12, 2 ** 12])],
+    },
+    /more work than any sound model needs/,
+  ],
+  'sums over one constant again and again': [
+    {
+      opset: 13,
+      nodes: [
+        ['ConstantOfShape', 's', 'k'],
+        ...Array.from({ length: 2000 }, (_, n): NodeSpec => ['ReduceSum', 'k', `v${n}`]),
+        ['Sum', Array.from({ length: 2000 }, (_, n) => `v${n}`).join(' '), 'z'],
+        ['Add', 'x z', 'y'],
+      ],
+      constants: [i('s', [2 ** 10, 2 ** 12])],
+    },
+    /more work than any sound model needs/,
+  ],
+  'a value of 100,000 dimensions': [
+    {
+      opset: 13,
+      nodes: [['Reshape', 'x to', 'y']],
+      constants: [i('to', [0, ...new Array<number>(100_000).fill(1), -1])],
+    },
+    /more than 16/,
+  ],
+  'a constant of 100,000 dimensions': [
+    {
+      opset: 13,
+      nodes: [
+        ['ConstantOfShape', 's', 'k'],
+        ['Add', 'x k', 'y'],
+      ],
+      constants: [i('s', new Array<number>(100_000).fill(1))],
+    },
+    /more than 16/,
+  ],
+};
+for (const [name, [spec, message]] of Object.entries(costly)) {
+  test(`${name}: bounded`, () => {
+    const start = performance.now();
+    if (message) refuses(spec, 'bad-model', message);
+    else convertOnnx(readOnnxModel(onnxFile(spec)));
+    assert.ok(performance.now() - start < 10_000);
+  });
+}
 
 test('nodes without a gradient, and those without a place in a .tflite file, are named all at once', () => {
   const nodes: NodeSpec[] = [

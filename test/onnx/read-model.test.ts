@@ -124,6 +124,35 @@ test('weights in another file are read from their place in it', async () => {
   await session.release();
 });
 
+test('in the cache of the Hub, files are links into the blobs of their own repository, and nowhere else', () => {
+  const repo = join(folder, 'hub', 'models--me--mine');
+  const blobs = join(repo, 'blobs');
+  const snapshot = join(repo, 'snapshots', 'a'.repeat(40), 'onnx');
+  for (const made of [blobs, snapshot, join(folder, 'hub', 'models--me--other', 'blobs')]) {
+    mkdirSync(made, { recursive: true });
+    writeFileSync(join(made, 'blob'), filled);
+  }
+  symlinkSync(join('..', '..', '..', 'blobs', 'blob'), join(snapshot, 'model.onnx_data'));
+  symlinkSync(join(folder, 'hub', 'models--me--other', 'blobs', 'blob'), join(snapshot, 'other'));
+  writeFileSync(join(repo, 'secret'), filled);
+  symlinkSync(join(repo, 'secret'), join(snapshot, 'secret'));
+  symlinkSync(join(folder, 'hub'), join(blobs, 'up'));
+  symlinkSync(join('..', '..', '..', 'blobs', 'up', 'models--me--mine', 'secret'), join(snapshot, 'around'));
+  const read = (location: string, from = snapshot) =>
+    readOnnxModel(outside({ location, offset: '64' }), from)
+      .constants.get('w')!
+      .read().data;
+  assert.deepEqual(read('model.onnx_data'), numbers);
+  assert.deepEqual(read('onnx/model.onnx_data', join(snapshot, '..')), numbers);
+  for (const location of ['other', 'secret', 'around']) refuses(() => read(location), /a link that leads out/);
+
+  // A folder that only looks like it: no commit.
+  const like = join(repo, 'snapshots', 'main');
+  mkdirSync(like);
+  symlinkSync(join(blobs, 'blob'), join(like, 'model.onnx_data'));
+  refuses(() => read('model.onnx_data', like), /a link that leads out/);
+});
+
 test('no path leads out of the folder of the model', () => {
   const place = join(folder, 'escape');
   mkdirSync(place);
@@ -274,6 +303,17 @@ function field(number: number, bytes: Uint8Array): Uint8Array {
   return new Uint8Array(Buffer.concat([Uint8Array.of((number << 3) | 2, ...length), bytes]));
 }
 const wrapGraph = (graph: Uint8Array) => new Uint8Array(Buffer.concat([Uint8Array.of(0x08, 8), field(7, graph)]));
+
+test('a file with lists of floats is as it was after reading', () => {
+  const spec: FileSpec = { ...simple, constants: [tensor(Type.FLOAT, { floatData: values, name: 'k', dims: [6n] })] };
+  const bytes = onnxFile({ ...spec, shape: [3, 4, 6] });
+  const copy = bytes.slice();
+  assert.deepEqual([...readOnnxModel(bytes).constants.get('k')!.read().data], values);
+  assert.deepEqual(bytes, copy);
+  // Floats in a tensor of doubles are none of its numbers.
+  const other = onnxFile({ ...simple, constants: [tensor(Type.DOUBLE, { floatData: values, dims: [3n] })] });
+  refuses(() => readOnnxModel(other).constants.get('k')!.read(), /has 0 numbers, and its shape takes 3/);
+});
 
 test('integers of 64 bits keep their value up to 2^53, and a file is not changed by reading it', async () => {
   const bytes = onnxFile({ ...simple, constants: [f('k', [8]), i('big', [2 ** 53 - 1, -5])] });

@@ -77,7 +77,10 @@ export const OTHER_TOKEN = 'hf_SomebodyElse';
 const LARGE = /\.(safetensors|bin|onnx|onnx_data|gguf|parquet|zip)$/;
 
 /** Sets variables of the environment, or with undefined removes them, until the test ends. */
-export function setVariables(test: TestContext, variables: Readonly<Record<string, string | undefined>>): void {
+export function setVariables(
+  test: Pick<TestContext, 'after'>,
+  variables: Readonly<Record<string, string | undefined>>,
+): void {
   const set = (values: typeof variables) => {
     for (const [name, value] of Object.entries(values)) {
       if (value === undefined) delete process.env[name];
@@ -91,6 +94,8 @@ export function setVariables(test: TestContext, variables: Readonly<Record<strin
 
 /** Starts a Hub that is gone when the test ends. */
 export async function startHub(test: Pick<TestContext, 'after'>): Promise<HubServer> {
+  // A proxy of whoever runs the tests does not lead to this computer.
+  setVariables(test, { no_proxy: '127.0.0.1,localhost' });
   const repos = new Map<string, Repo>();
   const requests: HubRequest[] = [];
   const faults: HubFault[] = [];

@@ -17,6 +17,7 @@ import {
 import { readOnnxModel } from '../../src/onnx/read-model.ts';
 import { inferShapes } from '../../src/onnx/shapes.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
+import { narrowToFloat16, widenFloat16 } from '../../src/tensor/float16.ts';
 import { float32, sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
 
 export type AttributeValue = number | string | readonly number[] | TensorProto;
@@ -40,6 +41,8 @@ export interface FileSpec {
   readonly shape?: readonly (number | string)[];
   readonly inputType?: Type;
   readonly outputs?: readonly string[];
+  /** Element types of the outputs; default FLOAT. */
+  readonly outputTypes?: readonly Type[];
 }
 
 /** Attributes that are floats even when their number is whole. */
@@ -130,7 +133,7 @@ export function onnxFile(spec: FileSpec): Uint8Array {
     graph: {
       name: 'test',
       input: [valueInfo('x', inputType, [batch, ...shape])],
-      output: outputs.map(name => valueInfo(name, Type.FLOAT)),
+      output: outputs.map((name, i) => valueInfo(name, spec.outputTypes?.[i] ?? Type.FLOAT)),
       initializer: [...constants],
       node: nodes.map(([op, inputs, output, attributes = {}], i) => {
         const dot = op.lastIndexOf('.');
@@ -148,8 +151,9 @@ export function onnxFile(spec: FileSpec): Uint8Array {
   return toBinary(ModelProtoSchema, model);
 }
 
-/** Largest difference, relative to the largest number. */
+/** Largest difference, relative to the largest number; half precision has 11 bits. */
 const TOLERANCE = 1e-5;
+const HALF_TOLERANCE = 5e-3;
 
 /** Imports a file and compares the graph for two photos with ONNX Runtime on the file itself, run per photo if it fixes the batch. */
 export async function agreeWithFile(bytes: Uint8Array, size?: number): Promise<ConvertedModel> {
@@ -168,23 +172,37 @@ export async function agreeWithFile(bytes: Uint8Array, size?: number): Promise<C
   const wanted: Tensor[][] = [];
   for (let at = 0; at < 2; at += batch) {
     const part = input.layout === 'NHWC' ? channelsLast(image, at, batch) : photos(image, at, batch);
-    const feed: Tensor = isWhole ? { dtype: 'uint8', shape: part.shape, data: Uint8Array.from(part.data) } : part;
+    const feed: Tensor = asType(part, input.dtype);
     const answer = await original.run({ [input.name]: feed });
     wanted.push(graph.outputs.map(({ name }) => answer[name]!));
   }
   for (const [i, { name }] of graph.outputs.entries()) {
-    const expected = wanted.flatMap(answer => Array.from(answer[i]!.data as Float32Array));
+    const isHalf = wanted[0]![i]!.dtype === 'float16';
+    const expected = wanted.flatMap(answer => Array.from(toFloats(answer[i]!)));
     const values = found[name]!.data as Float32Array;
     assert.deepEqual(found[name]!.shape.slice(1), wanted[0]![i]!.shape.slice(1), `the shape of ${name}`);
     assert.equal(values.length, expected.length, `the size of ${name}`);
     const scale = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     assert.ok(scale > 1e-3, `${name} is all zero, which proves nothing`);
     const worst = expected.reduce((most, value, k) => Math.max(most, Math.abs(value - values[k]!)), 0);
-    assert.ok(worst <= TOLERANCE * scale, `${name} differs by ${worst} of ${scale}`);
+    assert.ok(worst <= (isHalf ? HALF_TOLERANCE : TOLERANCE) * scale, `${name} differs by ${worst} of ${scale}`);
   }
   await session.close();
   await original.close();
   return model;
+}
+
+/** The image as the file takes it. */
+function asType(image: Tensor<'float32'>, dtype: string): Tensor {
+  const { shape, data } = image;
+  if (dtype === 'uint8') return { dtype, shape, data: Uint8Array.from(data) };
+  return dtype === 'float16' ? { dtype, shape, data: narrowToFloat16(data) } : image;
+}
+
+/** ONNX Runtime gives halves as patterns, or as an array of halves where the engine has one. */
+function toFloats({ dtype, data }: Tensor): Float32Array {
+  if (dtype !== 'float16') return data as Float32Array;
+  return data instanceof Uint16Array ? widenFloat16(data) : Float32Array.from(data as ArrayLike<number>);
 }
 
 function photos({ shape, data }: Tensor<'float32'>, from: number, count: number): Tensor<'float32'> {

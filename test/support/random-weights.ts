@@ -18,13 +18,14 @@ const SIZE = 64;
  * Parameters of a card by the names that graft uses, without a classifier: convolutions as He et al. start them, gamma near 1,
  * beta near 0, and the mean and variance that each BatchNormalization meets on random pictures.
  * @param seed equal seeds give equal weights on every machine, but for the last digits of means and variances.
+ * @param shift middle of beta. With 1, most values are above the zero of their ReLU, and no layer enlarges small differences.
  */
-export async function randomParameters(card: BackboneCard, seed: number): Promise<Parameters> {
+export async function randomParameters(card: BackboneCard, seed: number, shift = 0): Promise<Parameters> {
   const parameters = new Map<string, Tensor<'float32'>>();
   for (const { name, shape } of outlineNetwork(card).parameters) {
     const words = new Uint32Array(sizeOf(shape));
     makeRng(seed, 'weights', name).fill(words);
-    const { middle, reach } = rangeOf(name, shape);
+    const { middle, reach } = rangeOf(name, shape, shift);
     const numbers = new Float32Array(words.length);
     for (let i = 0; i < numbers.length; i++) numbers[i] = middle + reach * (words[i]! / 2 ** 31 - 1);
     parameters.set(name, float32(shape, numbers));
@@ -41,8 +42,8 @@ export async function randomParameters(card: BackboneCard, seed: number): Promis
 }
 
 /** A backbone of the zoo with such weights. */
-export async function randomBackbone(card: BackboneCard, seed: number): Promise<Backbone> {
-  const parameters = await randomParameters(card, seed);
+export async function randomBackbone(card: BackboneCard, seed: number, shift = 0): Promise<Backbone> {
+  const parameters = await randomParameters(card, seed, shift);
   return buildBackbone(card, { parameters, origin: originOf(seed) });
 }
 
@@ -52,8 +53,12 @@ const originOf = (seed: number) => ({ file: `random-${seed}`, sha256: String(see
  * Uniform around `middle`, `reach` far; for filters with the variance 2 / inputs. Squeeze-and-excitation has a tenth of it:
  * gates that swing from shut to open multiply the differences between pictures from block to block.
  */
-function rangeOf(name: string, shape: readonly number[]): { readonly middle: number; readonly reach: number } {
-  if (shape.length !== 4) return { middle: name.endsWith('.weight') ? 1 : 0, reach: 0.1 };
+function rangeOf(
+  name: string,
+  shape: readonly number[],
+  shift: number,
+): { readonly middle: number; readonly reach: number } {
+  if (shape.length !== 4) return { middle: name.endsWith('.weight') ? 1 : shift, reach: 0.1 };
   const isGate = /\.(fc[12]|conv_reduce|conv_expand)\.weight$/.test(name);
   return { middle: 0, reach: Math.sqrt((isGate ? 0.6 : 6) / sizeOf(shape.slice(1))) };
 }

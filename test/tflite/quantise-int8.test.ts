@@ -1,6 +1,7 @@
 // Int8 models: the rules of TFLite's specification, every stored number, and every operator against plain integer arithmetic.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { averageByWeights } from '../../src/tflite/average-by-weights.ts';
 import { equalise } from '../../src/tflite/equalise.ts';
 import { expandHardSwish, type RangedModel } from '../../src/tflite/expand-hard-swish.ts';
 import { lowerToTflite } from '../../src/tflite/lower.ts';
@@ -29,7 +30,8 @@ const lastValues: Readonly<Record<string, string>> = {
 };
 
 async function prepare(model: TfliteModel, inputs: readonly Float32Array[]): Promise<RangedModel> {
-  return equalise(expandHardSwish(model, await measureRanges(model, inputs)));
+  const equal = equalise(expandHardSwish(model, await measureRanges(model, inputs)));
+  return { ...equal, model: averageByWeights(equal.model) };
 }
 
 const operatorsOf = (model: TfliteModel) => model.operators as readonly KnownOperator[];

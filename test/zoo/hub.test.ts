@@ -1,7 +1,7 @@
 // hf:owner/name: repositories as timm and exporters make them become a card with their weights or a model file, or are refused
 // with what would be taken.
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { GraftError } from '../../src/base/errors.ts';
@@ -11,10 +11,10 @@ import { writeSafetensors } from '../../src/tensor/safetensors.ts';
 import { buildBackbone } from '../../src/zoo/build-backbone.ts';
 import { findCard } from '../../src/zoo/cards.ts';
 import { resolveHubModel } from '../../src/zoo/hub.ts';
-import { readLicence, readPreprocessor, readTimmConfig } from '../../src/zoo/hub-config.ts';
+import { readLicence, readTimmConfig } from '../../src/zoo/hub-config.ts';
 import { loadWeights } from '../../src/zoo/load-weights.ts';
 import { HUB_TOKEN, type HubServer, setVariables, startHub } from '../support/hub-server.ts';
-import { assertClose, drain, temporaryFolder } from '../support/reference.ts';
+import { drain, temporaryFolder } from '../support/reference.ts';
 
 const small = findCard('mobilenet_v3_small');
 const { parameters } = await drain(loadWeights(small, cacheFolder()));
@@ -46,7 +46,13 @@ async function setUp(t: TestContext): Promise<{ hub: HubServer; cache: string; h
   const hub = await startHub(t);
   const folder = await temporaryFolder(t);
   const hubCache = join(folder, 'hub');
-  setVariables(t, { HF_ENDPOINT: hub.url, HF_HUB_CACHE: hubCache, HF_TOKEN: undefined, HF_HUB_OFFLINE: undefined });
+  setVariables(t, {
+    HF_ENDPOINT: hub.url,
+    HF_HUB_CACHE: hubCache,
+    HF_TOKEN: undefined,
+    HF_TOKEN_PATH: join(folder, 'token'),
+    HF_HUB_OFFLINE: undefined,
+  });
   return { hub, cache: join(folder, 'graft'), hubCache };
 }
 
@@ -166,19 +172,15 @@ test('a private repository opens with HF_TOKEN', async t => {
   assert.equal((await drain(resolveHubModel('hf:me/mine', cache))).kind, 'card');
 });
 
-test('another architecture comes as ONNX, with what the repository says of its pixels', async t => {
-  const { hub, cache } = await setUp(t);
+test('another architecture comes as ONNX, with the folder of what the repository says of its pixels', async t => {
+  const { hub, cache, hubCache } = await setUp(t);
   const network = Buffer.from('an ONNX model');
-  const preprocessor = {
-    image_mean: [0.5, 0.5, 0.5],
-    image_std: [0.25, 0.25, 0.25],
-    size: { height: 192, width: 192 },
-  };
   const convNext = JSON.stringify({ model_type: 'convnext', architectures: ['ConvNextForImageClassification'] });
   const commit = hub.push('somebody/convnext', {
     'config.json': convNext,
-    'preprocessor_config.json': JSON.stringify(preprocessor),
+    'preprocessor_config.json': '{"size": 192}',
     'onnx/model.onnx': network,
+    'onnx/model_quantized.onnx': 'another',
     'model.safetensors': weights,
     'README.md': '---\nlicense: other\nlicense_name: "my-licence" # odd\n---\n',
   });
@@ -186,19 +188,15 @@ test('another architecture comes as ONNX, with what the repository says of its p
   assert.ok(model.kind === 'file');
   assert.deepEqual(readFileSync(model.file), network);
   assert.deepEqual([model.pinned, model.licence], [`hf:somebody/convnext@${commit}`, 'my-licence']);
-  assert.deepEqual(model.pixels, { size: 192, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] });
-
-  hub.push('somebody/timm', {
-    'config.json': JSON.stringify({ ...config, architecture: 'vit_tiny' }),
-    'model.onnx': network,
-  });
-  const other = await drain(resolveHubModel('hf:somebody/timm', cache));
-  assert.ok(other.kind === 'file');
-  assert.deepEqual(other.pixels, { size: 256, mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] });
+  assert.equal(model.folder, join(hubCache, 'models--somebody--convnext', 'snapshots', commit));
+  assert.equal(model.file, join(model.folder, 'onnx', 'model.onnx'));
+  assert.deepEqual(readdirSync(model.folder).sort(), ['README.md', 'config.json', 'onnx', 'preprocessor_config.json']);
+  assert.equal(readFileSync(join(model.folder, 'preprocessor_config.json'), 'utf8'), '{"size": 192}');
 
   hub.push('somebody/bare', { 'model.onnx': network });
   const bare = await drain(resolveHubModel('hf:somebody/bare', cache));
-  assert.deepEqual(bare.kind === 'file' && bare.pixels, {});
+  assert.ok(bare.kind === 'file');
+  assert.deepEqual(readdirSync(bare.folder), ['model.onnx']);
 });
 
 test('what cannot be used is refused with what could be', async t => {
@@ -229,19 +227,13 @@ test('what cannot be used is refused with what could be', async t => {
       /only a Python pickle/,
       /safetensors/,
     ],
-    [
-      { 'model.onnx': 'x', 'model.onnx_data': 'y' },
-      'unsupported-op',
-      /keeps its weights in a second file/,
-      /Download both/,
-    ],
     [timm({ num_features: 2048 }), 'bad-model', /it has 2048 features, and MobileNetV3-Small has 576 or 1024/, /ONNX/],
     [timm({ model_args: { act_layer: 'silu' } }), 'bad-model', /it was made with act_layer/],
     [cfg({ first_conv: 'stem.conv' }), 'bad-model', /its first convolution is stem\.conv/],
     [cfg({ classifier: 'head.fc' }), 'bad-model', /its classifier is head\.fc/],
     [cfg({ input_size: [1, 224, 224] }), 'bad-model', /has \[1,224,224\] for input_size; \[3, side, side\] is wanted/],
     [cfg({ input_size: [3, 224, 1e9] }), 'bad-model', /for input_size/],
-    [cfg({ input_size: [3, 1e9, 1e9] }), 'bad-model', /has 1000000000 for input size; 16 to 2048 pixels/],
+    [cfg({ input_size: [3, 1e9, 1e9] }), 'bad-model', /has 1000000000 for input_size; 16 to 2048 pixels/],
     [cfg({ mean: [0.5, 0.5] }), 'bad-model', /for mean; three numbers/],
     [cfg({ mean: 'x'.repeat(1000) }), 'bad-model', /^config.json of a\/b has "x{79} for mean/],
     [cfg({ std: [0.5, 0.5, 0] }), 'bad-model', /for std; three numbers above 0/],
@@ -258,27 +250,6 @@ test('what cannot be used is refused with what could be', async t => {
   for (const name of ['', 'b', 'a/b/c', '../..', 'a/b@..']) {
     await assert.rejects(drain(resolveHubModel(`hf:${name}`, cache)), refusal('usage', /is not the name of/), name);
   }
-});
-
-test('a preprocessor of transformers is read with its factor', () => {
-  const read = (value: object) => readPreprocessor(JSON.stringify(value), 'here');
-  const half = [0.5, 0.5, 0.5];
-  // (x * factor - mean) / std, at three values of x.
-  for (const rescale_factor of [1 / 255, 1 / 127.5, 1]) {
-    const { mean, std } = read({ rescale_factor, image_mean: half, image_std: [0.25, 0.5, 1] });
-    for (const x of [0, 100, 255]) {
-      assertClose(
-        [0, 1, 2].map(i => (x / 255 - mean![i]!) / std![i]!),
-        [0.25, 0.5, 1].map(s => (x * rescale_factor - 0.5) / s),
-        1e-12,
-        `${x}`,
-      );
-    }
-  }
-  assert.deepEqual(read({ do_normalize: false, size: 224 }), { size: 224, mean: [0, 0, 0], std: [1, 1, 1] });
-  assert.deepEqual(read({ size: { shortest_edge: 256 }, crop_size: { height: 224, width: 224 } }), { size: 224 });
-  assert.throws(() => read({ size: { height: 224, width: 192 } }), refusal('bad-model', /a square is wanted/));
-  assert.throws(() => read({ rescale_factor: 0 }), refusal('bad-model', /for rescale_factor; a number above 0/));
 });
 
 test('licences in front matter', () => {
