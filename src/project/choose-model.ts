@@ -13,6 +13,7 @@ import type { Backbone } from '../zoo/backbone.ts';
 import { findCachedWeights } from '../zoo/cached.ts';
 import { cards } from '../zoo/cards.ts';
 import { buildClassifierGraph, featureWidth } from '../zoo/graphs.ts';
+import { checkNetwork } from './check-network.ts';
 import { type FittedSettings, fitSettings } from './fit-settings.ts';
 import { AUTO, type ModelLimits } from './model-limits.ts';
 import { openBackbone } from './open-backbone.ts';
@@ -48,7 +49,9 @@ export async function* openChosen<S extends TrainSettings>(
   const choice = settings.model === AUTO ? yield* chooseModel(settings, manifest, cacheFolder) : null;
   const wanted = choice ? { ...settings, model: choice.model } : settings;
   const { model, backbone } = yield* openBackbone(wanted, cacheFolder);
-  return { settings: fitSettings({ ...wanted, model }, backbone), choice };
+  const fitted = fitSettings({ ...wanted, model }, backbone);
+  checkNetwork(backbone, fitted.fineTune.epochs > 0 ? fitted.freeze : undefined);
+  return { settings: fitted, choice };
 }
 
 /**

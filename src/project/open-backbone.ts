@@ -2,11 +2,11 @@
 import type { Steps } from '../base/events.ts';
 import type { PixelOptions } from '../import/find-preprocess.ts';
 import { openModelFile } from '../import/open-model.ts';
-import type { Backbone } from '../zoo/backbone.ts';
+import type { Backbone, WeightsOrigin } from '../zoo/backbone.ts';
 import { buildBackbone } from '../zoo/build-backbone.ts';
 import type { BackboneCard } from '../zoo/card.ts';
 import { findCard } from '../zoo/cards.ts';
-import { resolveHubModel } from '../zoo/hub.ts';
+import { HUB_PREFIX, resolveHubModel } from '../zoo/hub.ts';
 import { loadWeights } from '../zoo/load-weights.ts';
 
 /** What says which backbone; `TrainOptions` describes each. */
@@ -17,11 +17,8 @@ export interface BackboneChoice extends Pick<PixelOptions, 'pixels'> {
   readonly imgsz?: number | undefined;
 }
 
-/** What names of models on the Hub begin with. */
-const HUB = 'hf:';
-
 /** Whether a model's name is one of the Hub's. */
-export const isHubModel = (model: string): boolean => model.startsWith(HUB);
+export const isHubModel = (model: string): boolean => model.startsWith(HUB_PREFIX);
 
 /** Whether a model's name is the path of a file. */
 export const isModelFile = (model: string): boolean =>
@@ -43,11 +40,15 @@ export async function* openBackbone(choice: BackboneChoice, cacheFolder: string)
   if (isModelFile(model)) return { model, backbone: yield* openFile(model, choice) };
   if (!isHubModel(model)) return { model, backbone: yield* openCard(findCard(model), choice, cacheFolder) };
   const found = yield* resolveHubModel(model, cacheFolder, offline);
-  const backbone =
-    found.kind === 'card'
-      ? yield* openCard(found.card, choice, cacheFolder)
-      : yield* openFile(found.file, choice, found.folder);
-  return { model: found.pinned, backbone };
+  if (found.kind === 'card') return { model: found.pinned, backbone: yield* openCard(found.card, choice, cacheFolder) };
+  const backbone = yield* openFile(found.file, choice, found.folder);
+  const [repo, commit] = found.pinned.slice(HUB_PREFIX.length).split('@') as [string, string];
+  const weights: WeightsOrigin = {
+    ...backbone.weights,
+    ...(found.licence !== undefined && { licence: found.licence }),
+    origin: `${repo} on the Hugging Face Hub, commit ${commit}.`,
+  };
+  return { model: found.pinned, backbone: { ...backbone, name: repo.replace('/', '_'), title: repo, weights } };
 }
 
 /** A card's network with its own weights, or with others from a file. */

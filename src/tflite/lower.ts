@@ -32,6 +32,32 @@ const MAX_LISTED = 12;
  * @throws GraftError `unsupported-op` that lists every node which cannot be lowered, with what to do.
  */
 export function lowerToTflite(graph: Graph): TfliteModel {
+  const { nodes, facts, problems } = settle(graph);
+  if (problems.length > 0) throw refusal(problems);
+  const plan = startPlan(facts);
+  const inputs = graph.inputs.map(input => plan.tensor(input.name));
+  for (const node of nodes) {
+    if (!plan.swallowed.has(node)) rowOf(node).emit(node, plan);
+  }
+  const outputs = graph.outputs.map(({ name }) => plan.output(name, outputOrder(getValue(plan, name))));
+  const entries = (list: readonly ValueInfo[], indexes: readonly number[]) =>
+    list.map((info, i) => ({ name: info.name, tensor: indexes[i]! }));
+  return {
+    description: graph.name,
+    tensors: plan.tensors,
+    operators: plan.operators,
+    inputs,
+    outputs,
+    signature: { key: SIGNATURE_KEY, inputs: entries(graph.inputs, inputs), outputs: entries(graph.outputs, outputs) },
+    metadata: Object.entries(graph.metadata).map(([name, text]) => ({ name, data: new TextEncoder().encode(text) })),
+  };
+}
+
+/** What stands in the way of lowering a graph, a line for every node; none where nothing does. */
+export const problemsOfLowering = (graph: Graph): readonly string[] => settle(graph).problems;
+
+/** The nodes that are needed, the order and shape of every value, and what stands in the way. */
+function settle(graph: Graph): { nodes: readonly Node[]; facts: Facts; problems: readonly string[] } {
   const problems: string[] = [];
   const values = new Map<string, Value>();
   for (const input of graph.inputs) {
@@ -51,25 +77,7 @@ export function lowerToTflite(graph: Graph): TfliteModel {
       problems.push(`output ${output.name} is computed by no node. Runtimes may not return it; leave it out.`);
     }
   }
-  if (problems.length > 0) throw refusal(problems);
-
-  const plan = startPlan(facts);
-  const inputs = graph.inputs.map(input => plan.tensor(input.name));
-  for (const node of nodes) {
-    if (!plan.swallowed.has(node)) rowOf(node).emit(node, plan);
-  }
-  const outputs = graph.outputs.map(({ name }) => plan.output(name, outputOrder(getValue(plan, name))));
-  const entries = (list: readonly ValueInfo[], indexes: readonly number[]) =>
-    list.map((info, i) => ({ name: info.name, tensor: indexes[i]! }));
-  return {
-    description: graph.name,
-    tensors: plan.tensors,
-    operators: plan.operators,
-    inputs,
-    outputs,
-    signature: { key: SIGNATURE_KEY, inputs: entries(graph.inputs, inputs), outputs: entries(graph.outputs, outputs) },
-    metadata: Object.entries(graph.metadata).map(([name, text]) => ({ name, data: new TextEncoder().encode(text) })),
-  };
+  return { nodes, facts, problems };
 }
 
 /** The row of the table, for a node whose op is known at run time only. */

@@ -35,11 +35,12 @@ export function activationQuantization(low: number, high: number, finest = 0): Q
  * The model in int8: from its first convolution to the tensor `last`, with the means over positions of the values between
  * them. What is before and behind stays in float32, so that the input keeps all of its levels and the head all of its
  * digits; both cost little.
- * @param ranged in float32, without HARD_SWISH, with the ranges of every value of the int8 part.
+ * @param ranged in float32, without HARD_SWISH, with the ranges of every value of the int8 part. Default for inputs: -1 to 1.
  * @param last name of the last value of the int8 part.
  */
-export function quantiseInt8({ model: given, ranges }: RangedModel, last: string): TfliteModel {
+export function quantiseInt8({ model: given, ranges: seen }: RangedModel, last: string): TfliteModel {
   const model = averageByWeights(given);
+  const ranges = new Map([...inputRanges(model), ...seen]);
   const isInt8 = findInt8Part(model, last);
   const draft = startDraft(model);
   /** Tensors that int8 operators make. */
@@ -122,6 +123,15 @@ export function quantiseInt8({ model: given, ranges }: RangedModel, last: string
     draft.operators.push({ ...operator, version: Math.max(operator.version, int8Versions[operator.op]!), inputs });
   }
   return draft.finish({ outputs: model.outputs.map(asFloat) });
+}
+
+/** What an image holds as robots feed it, (x - 127.5) / 127.5; a first convolution may read it as it is. */
+function inputRanges(model: TfliteModel): [string, ChannelRanges][] {
+  return model.inputs.map(index => {
+    const { name, shape } = model.tensors[index]!;
+    const all = (value: number) => new Float32Array(shape.at(-1)!).fill(value);
+    return [name, { min: all(-1), max: all(1), mean: all(0) }];
+  });
 }
 
 /** What a one stands for in the sums that an operator computes, from the scales of its inputs; 0 where any output will do. */

@@ -17,7 +17,7 @@ export interface Stage {
 /** Where the parameters come from. */
 export interface WeightsOrigin {
   readonly file: string;
-  /** Of the whole file. */
+  /** Of the whole file, and of the files that hold its constants. */
   readonly sha256: string;
   /** SPDX identifier or a sentence; undefined where nobody says. */
   readonly licence?: string;

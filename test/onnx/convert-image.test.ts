@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { gradients } from '../../src/autodiff/gradients.ts';
 import { GraftError } from '../../src/base/errors.ts';
-import { checkOps } from '../../src/onnx/check-ops.ts';
 import { convertOnnx } from '../../src/onnx/convert.ts';
 import { TensorProtoSchema, TensorProto_DataType as Type } from '../../src/onnx/generated/onnx_pb.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
@@ -438,25 +436,3 @@ for (const [name, [spec, message]] of Object.entries(costly)) {
     assert.ok(performance.now() - start < 10_000);
   });
 }
-
-test('nodes without a gradient, and those without a place in a .tflite file, are named all at once', () => {
-  const nodes: NodeSpec[] = [
-    ['ThresholdedRelu', 'x', 'a', { alpha: 0.5 }],
-    ['Gather', 'a at', 'b', { axis: 1 }],
-    ['Erf', 'b', 'y'],
-  ];
-  const { graph } = convertOnnx(readOnnxModel(onnxFile({ opset: 13, nodes, constants: [i('at', [2, 0, 2])] })));
-  const trainable = new Set(Object.entries(gradients).flatMap(([op, gradient]) => ('none' in gradient ? [] : [op])));
-  const exportable = new Set(opsOf(graph).filter(op => op !== 'Erf'));
-  checkOps(graph, {});
-  checkOps(graph, { exportable: new Set(opsOf(graph)) });
-  assert.throws(
-    () => checkOps(graph, { trainable, exportable }),
-    (error: unknown) =>
-      error instanceof GraftError &&
-      error.code === 'unsupported-op' &&
-      /cannot be trained: Sign in ".*", Gather in "node_1"; and that cannot be exported to TFLite: Erf in "node_2"/.test(
-        error.message,
-      ),
-  );
-});

@@ -333,16 +333,7 @@ test('windows of an image, as Swin has them', async () => {
     g.node('Relu', 'out', [whole], {});
     return { out: [5, 4, 6] };
   });
-  await lowersTo(graph, [
-    'RESHAPE',
-    'TRANSPOSE',
-    'RESHAPE',
-    'CONV_2D',
-    'RESHAPE',
-    'TRANSPOSE',
-    'RESHAPE',
-    'RELU',
-  ]);
+  await lowersTo(graph, ['RESHAPE', 'TRANSPOSE', 'RESHAPE', 'CONV_2D', 'RESHAPE', 'TRANSPOSE', 'RESHAPE', 'RELU']);
 });
 
 test('values of different rank, and the same image in two orders', async () => {

@@ -239,3 +239,16 @@ test('scale and zero point of a value: zero is exact, both ends fit, 255 steps',
     );
   }
 });
+
+test('an image that calibration has not looked at holds -1 to 1', async () => {
+  const { model, ranges } = await prepare(lowerToTflite(smallNetworks['a skip around linear layers']!), images);
+  const unseen = new Map([...ranges].filter(([name]) => name !== 'image'));
+  const int8 = quantiseInt8({ model, ranges: unseen }, 'end');
+  const [first] = operatorsOf(int8);
+  assert.equal(first!.op, 'QUANTIZE');
+  assert.deepEqual(int8.tensors[first!.outputs[0]!]!.quantization, activationQuantization(-1, 1));
+  const [wanted, found] = [await runModel(model, images), await runModel(int8, images)];
+  wanted.answers.forEach(([values], i) => {
+    assert.ok(largestDifference(found.answers[i]![0]!, values!) < 0.15 * largestNumber(values!));
+  });
+});

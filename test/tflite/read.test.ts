@@ -6,7 +6,7 @@ import { Builder } from 'flatbuffers';
 import { makeNoise } from '../../src/engine/latency.ts';
 import { loadLiteRt } from '../../src/engine/litert.ts';
 import { builtinName, compareReleases, firstRelease } from '../../src/tflite/builtin-operators.ts';
-import type { OtherOperator, TfliteModel } from '../../src/tflite/model.ts';
+import type { KnownOperator, OtherOperator, TfliteModel } from '../../src/tflite/model.ts';
 import { readTflite } from '../../src/tflite/read.ts';
 import { operators, type TableData, tfliteSchema } from '../../src/tflite/schema.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
@@ -80,9 +80,9 @@ test('LiteRT gets the same numbers from a file and from what graft writes of it'
     assert.deepEqual(answers[1], answers[0]);
     assert.deepEqual(readTflite(rewrite(file)), readTflite(file));
   }
-  const [resize, leaky] = readTflite(chameleon).operators as [OtherOperator, OtherOperator];
-  assert.deepEqual([resize.name, leaky.name], ['RESIZE_BILINEAR', 'LEAKY_RELU']);
-  assert.deepEqual(resize.options?.value, { align_corners: false, half_pixel_centers: true });
+  const [resize, leaky] = readTflite(chameleon).operators as [KnownOperator<'RESIZE_BILINEAR'>, OtherOperator];
+  assert.deepEqual([resize.op, leaky.name], ['RESIZE_BILINEAR', 'LEAKY_RELU']);
+  assert.deepEqual(resize.options, { align_corners: false, half_pixel_centers: true });
 });
 
 test('a dimension that may change is 1 in the shape and -1 in its signature, however the file says so', () => {
