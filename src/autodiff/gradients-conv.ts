@@ -7,7 +7,7 @@ import { float32, sizeOf } from '../tensor/tensor.ts';
 import { full, mul, scale, slice } from './gradient.ts';
 
 /** Whether a convolution is a matrix product per position. */
-export function isPointwise({ kernel_shape, strides, pads, group }: ConvAttributes): boolean {
+function isPointwise({ kernel_shape, strides, pads, group }: ConvAttributes): boolean {
   return kernel_shape.join() === '1,1' && strides.join() === '1,1' && pads.every(p => p === 0) && group === 1;
 }
 

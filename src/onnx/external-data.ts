@@ -82,20 +82,7 @@ export function findExternalFile(
   folder: string,
   what: string,
 ): { readonly path: string; readonly bytes: number } {
-  const parts = location.split(/[/\\]/);
-  const isBad =
-    location === '' ||
-    location.length > MAX_LOCATION ||
-    location.includes('\0') ||
-    isAbsolute(location) ||
-    /^[a-z]:/i.test(location) ||
-    parts.includes('..');
-  if (isBad) {
-    throw badOnnx(
-      `${what} is in the file ${JSON.stringify(location.slice(0, 200))}, and a path below the model's folder is wanted`,
-    );
-  }
-  const path = join(folder, ...parts);
+  const path = join(folder, ...checkLocation(location, what));
   try {
     const real = realpathSync(path);
     if (!allowedRoots(folder).some(root => real.startsWith(root.endsWith(sep) ? root : root + sep))) {
