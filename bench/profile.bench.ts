@@ -17,7 +17,6 @@ import { cacheFolder } from '../src/project/cache-folder.ts';
 import { float32, sizeOf } from '../src/tensor/tensor.ts';
 import { defaultFineTuneOptions } from '../src/train/fine-tune.ts';
 import { openOptimiser } from '../src/train/optimiser.ts';
-import { PART } from '../src/train/trainer.ts';
 import { DEFAULT_BACKBONE, findCard } from '../src/zoo/cards.ts';
 import { loadWeights } from '../src/zoo/load-weights.ts';
 import { drain } from './support/drain.ts';
@@ -31,7 +30,7 @@ import { makeTrainingRun, type TrainingRun } from './support/training-run.ts';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    photos: { type: 'string', default: String(PART) },
+    photos: { type: 'string', default: '8' },
     runs: { type: 'string', default: '20' },
     parts: { type: 'string', default: '1,2,4,8,16,32' },
   },

@@ -7,6 +7,7 @@ import type { Device } from '../engine/device.ts';
 import { measureChannelBlock } from '../engine/measure-channel-block.ts';
 import { openSession } from '../engine/session.ts';
 import type { Graph } from '../onnx/graph.ts';
+import { inferShapes } from '../onnx/shapes.ts';
 import { writeOnnx } from '../onnx/write.ts';
 import { sizeOf } from '../tensor/tensor.ts';
 import { layOut, type ParameterSpan, viewTensors } from './flat-vector.ts';
@@ -14,8 +15,28 @@ import { type Optimiser, type OptimiserOptions, openOptimiser } from './optimise
 import type { TrainAnswer, TrainQuestion, TrainSample, TrainSetup, TrainSource } from './train-worker.ts';
 import { buildTrainingGraphs } from './training-graph.ts';
 
-/** Photos that a thread takes at a time. Larger parts do not go faster and take more memory (docs/performance.md). */
-export const PART = 8;
+/** Most photos that a thread takes at a time. Larger parts do not go faster and take more memory (docs/performance.md). */
+const MAX_PART = 8;
+
+/**
+ * Most bytes that the values of a part may take, forwards; with the gradients a thread takes about five times as much. As
+ * many as let EfficientNet-Lite4 have parts of 2.
+ */
+const PART_BYTES = 500e6;
+
+/** Photos that a thread takes at a time: a power of two that depends on the network alone, as the sums of a batch do. */
+export function photosPerPart(model: Graph): number {
+  const bytes = 4 * (valuesOf(model, 2) - valuesOf(model, 1));
+  let part = MAX_PART;
+  while (part > 1 && part * bytes > PART_BYTES) part /= 2;
+  return part;
+}
+
+/** Numbers that all nodes give for so many photos. */
+function valuesOf(model: Graph, photos: number): number {
+  const shapes = inferShapes(model, { N: photos });
+  return model.nodes.reduce((sum, { outputs }) => sum + sizeOf(shapes.get(outputs[0]!)!), 0);
+}
 
 /** What a trainer is made of. */
 export interface TrainerOptions {
@@ -71,7 +92,8 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const { model, parameters, classes, source, batch, device } = options;
   const vector = layOut(parameters.map(name => ({ name, shape: model.constants.get(name)!.shape })));
   const { spans, length } = vector;
-  const graphs = await buildGraphs(options);
+  const part = photosPerPart(model);
+  const graphs = await buildGraphs(options, part);
   const prepared = layOut(graphs.prepared);
   const flat = (value: (name: string, shape: readonly number[]) => number) => {
     const values = new Float32Array(length);
@@ -80,14 +102,14 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   };
   const start = new Float32Array(length);
   for (const span of spans) start.set(model.constants.get(span.name)!.data as Float32Array, span.start);
-  const parts = Math.ceil(batch / PART);
+  const parts = Math.ceil(batch / part);
   const shared = new SharedArrayBuffer(2 * length * 4);
   const slots = new SharedArrayBuffer(parts * prepared.length * 4);
   const setup: TrainSetup = {
     prologue: writeOnnx(graphs.prologue),
     step: writeOnnx(graphs.step),
     evaluation: writeOnnx(graphs.evaluation),
-    batch: PART,
+    batch: part,
     classes,
     parameters: vector,
     prepared,
@@ -137,7 +159,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     async step(rows, rate, ahead) {
       publish();
       const key = counter++;
-      const pieces = split(rows, PART);
+      const pieces = split(rows, part);
       const asked = pieces.map((piece, slot) => {
         const targets = new Float32Array(piece.length * classes);
         piece.forEach(({ target }, i) => {
@@ -154,7 +176,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
         });
       });
       if (ahead) {
-        split(ahead, PART)
+        split(ahead, part)
           .slice(0, pool.size)
           .forEach((piece, slot) => {
             const samples = piece.map(({ sample }) => sample);
@@ -167,7 +189,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       const logits = new Float32Array(rows.length * classes);
       answers.forEach((answer, slot) => {
         loss += answer.loss;
-        logits.set(answer.logits, slot * PART * classes);
+        logits.set(answer.logits, slot * part * classes);
       });
       sumInto(sum, gradients.slice(0, answers.length));
       if (!Number.isFinite(loss)) return { loss, logits, norm: Number.NaN };
@@ -180,9 +202,9 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
       publish();
       const logits = new Float32Array(samples.length * classes);
       await Promise.all(
-        split(samples, PART).map(async (piece, i) => {
+        split(samples, part).map(async (piece, i) => {
           const question = { kind: 'evaluate', samples: piece, average, version } as const;
-          logits.set((await pool.ask(i % pool.size, question)).logits, i * PART * classes);
+          logits.set((await pool.ask(i % pool.size, question)).logits, i * part * classes);
         }),
       );
       return logits;
@@ -194,9 +216,9 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   return trainer;
 }
 
-async function buildGraphs({ model, parameters, loss, device }: TrainerOptions) {
+async function buildGraphs({ model, parameters, loss, device }: TrainerOptions, batch: number) {
   const channelBlock = device === 'cpu' ? await measureChannelBlock() : undefined;
-  return buildTrainingGraphs({ model, parameters, batch: PART, loss, channelBlock });
+  return buildTrainingGraphs({ model, parameters, batch, loss, channelBlock });
 }
 
 function split<T>(items: readonly T[], size: number): T[][] {
