@@ -4,7 +4,7 @@
 //
 // For each backbone of the zoo, or those that are named, rounds of graft (support/graft-steps.ts) and PyTorch (throughput.py,
 // in both of its layouts) take turns, each in a process of its own. A step is forward, backward and AdamW; photos are decoded
-// beforehand, weights are random. Prints a table and writes bench/results/throughput-zoo.json once all backbones are in it.
+// beforehand, weights are random. Prints a table and writes bench/results/throughput.json once all backbones are in it.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,5 +137,5 @@ rmSync(work, { recursive: true });
 console.table(rows);
 console.table(summaries);
 if (positionals.length === 0) {
-  saveResults('throughput-zoo', { machine: describeMachine(), summary: summaries, rows });
+  saveResults('throughput', { machine: describeMachine(), summary: summaries, rows });
 }

@@ -63,6 +63,10 @@ export const variants: Readonly<Record<string, Variant>> = {
   'int8, ranges cover 1': { ...int8, covered: 1 },
   'int8, ranges cover 0.98': { ...int8, covered: 0.98 },
   'int8, ranges cover 0.95': { ...int8, covered: 0.95 },
+  'int8, no headroom': {
+    ...int8,
+    build: (model, ranges, last) => quantiseInt8(equalise(expandHardSwish(model, ranges), undefined, 1), last),
+  },
   'int8, gated weight 1': gated(1),
   'int8, gated weight 2': gated(2),
   'int8, gated weight 3': gated(3),
