@@ -20,6 +20,8 @@ const DEFAULT_SIZE = 224;
 export interface ImportOptions extends PixelOptions {
   /** Height and width of the input, in pixels, where the network takes any. Default: as its files say, else 224. */
   readonly size?: number | undefined;
+  /** What was found when the network was opened before: nothing is looked for, and nothing said of it. */
+  readonly preprocess?: Preprocess | undefined;
 }
 
 /** A backbone from a file. */
@@ -59,17 +61,18 @@ export function makeBackbone(
   const { graph: headless, dropped } = findHead(stripped.graph, dims);
   const shapes = shapesOf(headless);
   const { nodes, stages } = findStages(headless, shapes);
-  const all = companion ? [...evidence, companion] : evidence;
-  const { scale, isBgr, source } = findPixels(file, stripped, all, options, () => guessPixels(stripped.graph));
+  const isBgr = options.pixels === 'caffe';
   const ordered = isBgr ? toRgb(file, { ...headless, nodes }) : { ...headless, nodes };
-  const reversed = ([a, b, c]: Channels): Channels => (isBgr ? [c, b, a] : [a, b, c]);
-  const preprocess: Preprocess = {
-    size,
-    fit: 'squash',
-    kernel: companion?.kernel ?? 'linear',
-    mean: reversed(scale.mean),
-    std: reversed(scale.std),
-  };
+  const notes = dropped ? [dropped] : [];
+  let { preprocess } = options;
+  if (!preprocess) {
+    const all = companion ? [...evidence, companion] : evidence;
+    const { scale, source } = findPixels(file, stripped, all, options, () => guessPixels(stripped.graph));
+    const reversed = ([a, b, c]: Channels): Channels => (isBgr ? [c, b, a] : [a, b, c]);
+    const [mean, std] = [reversed(scale.mean), reversed(scale.std)];
+    preprocess = { size, fit: 'squash', kernel: companion?.kernel ?? 'linear', mean, std };
+    notes.push(`Pixels are scaled ${source}: mean ${listed(mean)}, deviation ${listed(std)} of 0..1.`);
+  }
   return {
     name: nameOf(file),
     title: file,
@@ -77,10 +80,7 @@ export function makeBackbone(
     graph: prefixNames({ ...ordered, name: nameOf(file), outputs: freeOutputs(ordered, shapes), metadata: {} }),
     stages: stages.map(stage => ({ ...stage, value: prefixed(stage.value) })),
     weights,
-    notes: [
-      ...(dropped ? [dropped] : []),
-      `Pixels are scaled ${source}: mean ${listed(preprocess.mean)}, deviation ${listed(preprocess.std)} of 0..1.`,
-    ],
+    notes,
   };
 }
 

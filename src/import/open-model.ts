@@ -31,7 +31,7 @@ export interface OpenOptions extends ImportOptions {
 export async function openModelFile(path: string, options: OpenOptions = {}): Promise<ImportedBackbone> {
   const bytes = await readBytes(path);
   const folder = dirname(path);
-  const companion = await readCompanions(options.companions ?? folder);
+  const companion = options.preprocess ? undefined : await readCompanions(options.companions ?? folder);
   const sizes = { asked: options.size, usual: companion?.size };
   const format = formatOf(path, bytes);
   const found = withPath(path, () =>

@@ -5,6 +5,7 @@ import { type FoundRate, findRate } from '../train/find-rate.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { openChosen } from './choose-model.ts';
 import { describeModel } from './describe-run.ts';
+import { checkModelName } from './open-backbone.ts';
 import { checkRanges } from './setting-ranges.ts';
 import { readDataset } from './train-dataset.ts';
 import { resolveTrainOptions, type TrainOptions } from './train-options.ts';
@@ -26,6 +27,7 @@ export async function* findLr(options: FindLrOptions): AsyncGenerator<VerbEvent<
   const resolved = resolveTrainOptions(options);
   const asked = { ...resolved, device: await chooseDevice(resolved.device) };
   const cache = cacheFolder();
+  await checkModelName(asked.model);
   const scanned = yield* readDataset(asked, cache);
   const { settings } = yield* openChosen(asked, scanned, cache);
   const features = yield* openFeatures(settings, scanned, cache);

@@ -1,5 +1,9 @@
 // The backbone that a user names: of the zoo, on the Hugging Face Hub, or in a model file.
+import { stat } from 'node:fs/promises';
+import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
+import { parseRepo } from '../hub/repo.ts';
+import type { Preprocess } from '../image/preprocess.ts';
 import type { PixelOptions } from '../import/find-preprocess.ts';
 import { openModelFile } from '../import/open-model.ts';
 import type { Backbone, WeightsOrigin } from '../zoo/backbone.ts';
@@ -15,6 +19,8 @@ export interface BackboneChoice extends Pick<PixelOptions, 'pixels'> {
   readonly weights?: string | undefined;
   readonly offline?: boolean | undefined;
   readonly imgsz?: number | undefined;
+  /** That of the run that the backbone is opened for again; what is found now does not matter then. */
+  readonly preprocess?: Preprocess | undefined;
 }
 
 /** Whether a model's name is one of the Hub's. */
@@ -23,6 +29,18 @@ export const isHubModel = (model: string): boolean => model.startsWith(HUB_PREFI
 /** Whether a model's name is the path of a file. */
 export const isModelFile = (model: string): boolean =>
   !isHubModel(model) && (/[\\/]/.test(model) || /\.\w+$/.test(model));
+
+/**
+ * Looks whether a model's name can be one, before anything that takes time.
+ * @throws GraftError `not-found`, `no-access` for a file, `usage` for a name on the Hub.
+ */
+export async function checkModelName(model: string): Promise<void> {
+  if (isHubModel(model)) parseRepo('model', model.slice(HUB_PREFIX.length));
+  if (!isModelFile(model)) return;
+  await stat(model).catch(error => {
+    throw explainSystemError(error, model);
+  });
+}
 
 /** A backbone, and the name that stands for this very one from now on: of a repository it has the commit. */
 export interface OpenedBackbone {
@@ -40,6 +58,7 @@ export async function* openBackbone(choice: BackboneChoice, cacheFolder: string)
   if (isModelFile(model)) return { model, backbone: yield* openFile(model, choice) };
   if (!isHubModel(model)) return { model, backbone: yield* openCard(findCard(model), choice, cacheFolder) };
   const found = yield* resolveHubModel(model, cacheFolder, offline);
+  if (found.kind === 'card') requireNoPixels(choice, found.card.title);
   if (found.kind === 'card') return { model: found.pinned, backbone: yield* openCard(found.card, choice, cacheFolder) };
   const backbone = yield* openFile(found.file, choice, found.folder);
   const [repo, commit] = found.pinned.slice(HUB_PREFIX.length).split('@') as [string, string];
@@ -51,23 +70,37 @@ export async function* openBackbone(choice: BackboneChoice, cacheFolder: string)
   return { model: found.pinned, backbone: { ...backbone, name: repo.replace('/', '_'), title: repo, weights } };
 }
 
+/** Networks of the zoo say themselves how they want their pixels. */
+export function requireNoPixels({ model, pixels }: BackboneChoice, title: string): void {
+  if (pixels === undefined) return;
+  throw new GraftError(
+    'usage',
+    `pixels is set, but the model ${model} is ${title}, which says itself how it wants its pixels.`,
+    'Leave --pixels out.',
+  );
+}
+
 /** A card's network with its own weights, or with others from a file. */
 async function* openCard(
   card: BackboneCard,
-  { weights, offline, imgsz }: BackboneChoice,
+  { weights, offline, imgsz, preprocess }: BackboneChoice,
   cacheFolder: string,
 ): Steps<Backbone> {
   const { parameters, file, sha256 } = yield* loadWeights(card, cacheFolder, { file: weights, offline });
   const { licence, origin } = card.weights;
   // The card's licence and origin are not those of a file that the user brought.
   const said = weights === undefined ? { licence, origin } : {};
-  const sized = imgsz === undefined ? card : { ...card, preprocess: { ...card.preprocess, size: imgsz } };
-  return buildBackbone(sized, { parameters, origin: { file, sha256, ...said } });
+  const asked = preprocess ?? { ...card.preprocess, ...(imgsz !== undefined && { size: imgsz }) };
+  return buildBackbone({ ...card, preprocess: asked }, { parameters, origin: { file, sha256, ...said } });
 }
 
 /** The network of somebody's classifier; `companions` as `openModelFile` has it. */
-async function* openFile(file: string, { imgsz, pixels }: BackboneChoice, companions?: string): Steps<Backbone> {
-  const { notes, ...backbone } = await openModelFile(file, { size: imgsz, pixels, companions });
+async function* openFile(
+  file: string,
+  { imgsz, pixels, preprocess }: BackboneChoice,
+  companions?: string,
+): Steps<Backbone> {
+  const { notes, ...backbone } = await openModelFile(file, { size: imgsz, pixels, preprocess, companions });
   for (const message of notes) yield { type: 'note', message };
   return backbone;
 }

@@ -11,7 +11,7 @@ import { type ScheduleName, scheduleNames } from '../train/schedules.ts';
 import { DEFAULT_BACKBONE, findCard } from '../zoo/cards.ts';
 import { defaultWorkers } from './defaults.ts';
 import { AUTO, type ModelLimits } from './model-limits.ts';
-import { isHubModel, isModelFile } from './open-backbone.ts';
+import { isHubModel, isModelFile, requireNoPixels } from './open-backbone.ts';
 import { pickName } from './pick-name.ts';
 import { pixelsNames } from './pixels-names.ts';
 import { checkRanges } from './setting-ranges.ts';
@@ -192,14 +192,6 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     throw new GraftError('usage', 'No photos were named.', 'Name a folder with one folder of photos per class.');
   }
   checkRanges(options);
-  const size = options.imgsz ?? 32;
-  if (size % 32 !== 0) {
-    throw new GraftError(
-      'usage',
-      `The input size ${size} cannot be used: it has to be a multiple of 32.`,
-      `The nearest is ${Math.round(size / 32) * 32}.`,
-    );
-  }
   checkModel(options);
   const idle = Object.keys(defaultAugmentation).find(name => options[name as keyof Augmentation] !== undefined);
   if (options.views === 0 && idle !== undefined) {
@@ -287,9 +279,25 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
 }
 
 /** Settings of the model that do not go together. */
-function checkModel({ model = DEFAULT_BACKBONE, weights, maxLatency, maxSize }: TrainOptions): void {
+function checkModel({ model = DEFAULT_BACKBONE, weights, pixels, imgsz, maxLatency, maxSize }: TrainOptions): void {
   const isNamed = model !== AUTO && !isModelFile(model) && !isHubModel(model);
-  if (isNamed) findCard(model);
+  const card = isNamed ? findCard(model) : undefined;
+  if (card) requireNoPixels({ model, pixels }, card.title);
+  if (pixels !== undefined && model === AUTO) {
+    throw new GraftError(
+      'usage',
+      'pixels is set, but auto chooses among networks that say it themselves.',
+      'Leave --pixels out.',
+    );
+  }
+  // Other sizes than a network's own do not halve five times; a file may take what it takes.
+  if (imgsz !== undefined && !isModelFile(model) && imgsz % 32 !== 0 && imgsz !== card?.preprocess.size) {
+    throw new GraftError(
+      'usage',
+      `The input size ${imgsz} cannot be used: it has to be a multiple of 32.`,
+      `The nearest is ${Math.round(imgsz / 32) * 32}.`,
+    );
+  }
   const limit = maxLatency !== undefined ? 'max-latency' : maxSize !== undefined ? 'max-size' : undefined;
   if (limit !== undefined && model !== AUTO) {
     throw new GraftError('usage', `${limit} is set, but the model is ${model}.`, 'Add --model auto, or leave it out.');

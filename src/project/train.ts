@@ -14,6 +14,7 @@ import { startClassifiers } from './classify-files.ts';
 import { startClock } from './clock.ts';
 import { describeModel, describeRun } from './describe-run.ts';
 import { exportModel } from './export-model.ts';
+import { checkModelName } from './open-backbone.ts';
 import { labelledFiles, type ProofFigures } from './proof.ts';
 import type { Provenance } from './provenance.ts';
 import { writeResults } from './results.ts';
@@ -92,6 +93,7 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
     yield { type: 'note', message };
   }
   const cache = cacheFolder();
+  await checkModelName(asked.model);
   const scanned = yield* readDataset(asked, cache);
   clock.lap('scan');
 

@@ -62,7 +62,8 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
       'Train anew, or put the manifest of the run back.',
     );
   }
-  const choice = { model: provenance.backbone, ...said, imgsz: provenance.preprocess.size };
+  const { preprocess } = provenance;
+  const choice = { model: provenance.backbone, ...said, imgsz: preprocess.size, preprocess };
   const { backbone } = yield* openBackbone(choice, cacheFolder());
   const { sha256, file } = backbone.weights;
   if (sha256 !== provenance.weights) {

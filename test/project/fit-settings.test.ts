@@ -39,6 +39,14 @@ test('limits without auto, and weights for a model that has its own, are refused
   for (const model of ['auto', './a.onnx', 'hf:timm/resnet18.a1_in1k']) {
     refused({ weights: 'w.gguf', model }, /^weights is set, but the model .* comes with its own\.$/);
   }
+  refused(
+    { pixels: 'caffe' },
+    /^pixels is set, but the model mobilenet_v3_small is MobileNetV3-Small, which says itself/,
+  );
+  refused({ pixels: 'caffe', model: 'auto' }, /^pixels is set, but auto chooses among networks/);
+  refused({ imgsz: 260 }, /^The input size 260 cannot be used/);
+  assert.equal(resolveTrainOptions({ data: 'x', model: 'efficientnet_lite2', imgsz: 260 }).imgsz, 260);
+  assert.equal(resolveTrainOptions({ data: 'x', model: './inception.onnx', imgsz: 299 }).imgsz, 299);
 });
 
 test('the fastest backbone within one standard error of the best is taken', () => {
