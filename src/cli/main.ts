@@ -5,7 +5,7 @@ import { exitStatus, explainSystemError, GraftError } from '../base/errors.ts';
 import { type NumberSetting, outOfRange } from '../project/setting-ranges.ts';
 import { type CommandRow, commands, type OptionRow } from './commands.ts';
 import { paintError } from './paint.ts';
-import { printable } from './text.ts';
+import { printableLines } from './text.ts';
 
 /** Runs `graft` with the words after it; returns the exit status. */
 export async function main(words: readonly string[]): Promise<number> {
@@ -37,6 +37,10 @@ export async function main(words: readonly string[]): Promise<number> {
   }
 }
 
+/** Commander's sentences repeat words of the command line. */
+const outputError = (message: string, write: (text: string) => void): void =>
+  write(printableLines(message.replace(/^error: /, 'graft: ')));
+
 type Run = (row: CommandRow, values: Readonly<Record<string, unknown>>, json: boolean) => Promise<void>;
 
 function makeProgram(run: Run): Command {
@@ -47,7 +51,7 @@ function makeProgram(run: Run): Command {
     .helpCommand(false)
     .showHelpAfterError('Try: graft --help')
     .configureHelp({ sortOptions: false })
-    .configureOutput({ outputError: (message, write) => write(message.replace(/^error: /, 'graft: ')) })
+    .configureOutput({ outputError })
     .exitOverride();
   for (const row of commands) program.addCommand(makeCommand(row, run));
   program.addHelpText(
@@ -63,7 +67,7 @@ function makeCommand(row: CommandRow, run: Run): Command {
     .description(`${row.summary[0]!.toUpperCase()}${row.summary.slice(1)}.`)
     .helpOption('-h, --help', 'show this help')
     .showHelpAfterError(`Try: graft ${row.name} --help`)
-    .configureOutput({ outputError: (message, write) => write(message.replace(/^error: /, 'graft: ')) })
+    .configureOutput({ outputError })
     .exitOverride();
   for (const argument of row.arguments) {
     const words = argument.many ? `${argument.name}...` : argument.name;
@@ -92,22 +96,25 @@ function parseNumber(text: string, name: NumberSetting, units: OptionRow['units'
   const digits = text.slice(0, text.length - unit.length).trim();
   const value = digits === '' ? Number.NaN : Number(digits) * (units[unit] ?? 1);
   const problem = outOfRange(name, value);
-  if (problem) throw new InvalidArgumentError(problem);
+  if (problem) throw new InvalidArgumentError(`${problem}${describeUnits(Object.keys(units))}`);
   return value;
+}
+
+/** " Units: ms (without one, too), s."; nothing where a number has none. */
+function describeUnits([own, ...others]: readonly string[]): string {
+  return own === undefined ? '' : ` Units: ${[`${own} (without one, too)`, ...others].join(', ')}.`;
 }
 
 /** Prints an error for a person: no stack, unless the error is a defect of graft. */
 function printError(error: unknown): void {
   if (error instanceof GraftError) {
-    const hint = error.hint ? `\n${error.hint}` : '';
-    // A message may end with a list, two spaces before each line of it.
-    const message = error.message.split('\n  ').map(printable).join('\n  ');
-    process.stderr.write(`${paintError('red', 'graft:')} ${message}${hint}\n`);
+    const text = error.hint ? `${error.message}\n${error.hint}` : error.message;
+    process.stderr.write(`${paintError('red', 'graft:')} ${printableLines(text)}\n`);
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(
-    `${paintError('red', 'graft:')} This is a defect in graft; please report it with these lines.\n${stack}\n`,
+    `${paintError('red', 'graft:')} This is a defect in graft; please report it with these lines.\n${printableLines(stack)}\n`,
   );
 }
 

@@ -1,6 +1,6 @@
 // Prints what graft train made.
 import { join } from 'node:path';
-import type { ModelChoice } from '../project/choose-model.ts';
+import type { ModelChoice } from '../project/auto-model.ts';
 import { type TrainResult, train } from '../project/train.ts';
 import type { TrainOptions } from '../project/train-options.ts';
 import type { CommandCode } from './command-code.ts';

@@ -26,6 +26,11 @@ export function printable(text: string): string {
   return text.replace(/\p{Cc}|\p{Cf}/gu, '?');
 }
 
+/** `printable` for each line of a text. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
 /** Rows as aligned columns, the first one to the left and the others to the right, two spaces apart. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map(row => row.map(printable));

@@ -3,7 +3,7 @@
 import { copyFile, mkdir, readdir, readFile, realpath, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { writeWhole } from '../base/files.ts';
-import { type HubRepo, isCommit } from './repo.ts';
+import { type HubRepo, isCommit, isRepoName } from './repo.ts';
 
 /** A file of a repository as it lies in the cache. */
 export interface CachedFile {
@@ -73,20 +73,11 @@ export async function writeRef(cacheFolder: string, repo: HubRepo, revision: str
   await writeWhole(join(repoFolder(cacheFolder, repo), 'refs', revision), commit);
 }
 
-/** Names of the repositories in the cache whose newest snapshot has all of `paths`, sorted. */
-export async function listCached(
-  cacheFolder: string,
-  type: HubRepo['type'],
-  revision: string,
-  paths: readonly string[],
-): Promise<string[]> {
+/** The repositories of one kind in the cache, whatever is there of them, by name. */
+export async function listRepos(cacheFolder: string, type: HubRepo['type']): Promise<HubRepo[]> {
   const start = `${type}s--`;
   const folders = (await readdir(cacheFolder).catch(() => [])).filter(name => name.startsWith(start)).sort();
-  const found: string[] = [];
-  for (const folder of folders) {
-    const name = folder.slice(start.length).replace('--', '/');
-    const files = await Promise.all(paths.map(path => findCached(cacheFolder, { type, name }, revision, path)));
-    if (files.every(file => file !== undefined)) found.push(name);
-  }
-  return found;
+  const names = folders.map(folder => folder.slice(start.length).replace('--', '/'));
+  // Anybody may have put other folders there.
+  return names.filter(isRepoName).map(name => ({ type, name }));
 }

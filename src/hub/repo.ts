@@ -23,10 +23,7 @@ export function parseRepo(type: HubRepo['type'], text: string): { repo: HubRepo;
   const at = text.indexOf('@');
   const name = at < 0 ? text : text.slice(0, at);
   const revision = at < 0 ? DEFAULT_REVISION : text.slice(at + 1);
-  const parts = name.split('/');
-  const isName =
-    parts.length === 2 && name.length <= MAX_NAME && parts.every(part => PART.test(part) && !/--|\.\./.test(part));
-  if (!isName) {
+  if (!isRepoName(name)) {
     throw new GraftError(
       'usage',
       `"${name}" is not the name of a ${type} on the Hub.`,
@@ -35,6 +32,13 @@ export function parseRepo(type: HubRepo['type'], text: string): { repo: HubRepo;
   }
   checkRevision(revision);
   return { repo: { type, name }, revision };
+}
+
+/** Whether a text is owner/name, as the Hub has it. */
+export function isRepoName(text: string): boolean {
+  const parts = text.split('/');
+  const isPart = (part: string) => PART.test(part) && !/--|\.\./.test(part);
+  return text.length <= MAX_NAME && parts.length === 2 && parts.every(isPart);
 }
 
 /** Whether a revision is a whole commit hash, which always means the same files. */

@@ -13,7 +13,7 @@ export interface HubSettings {
   readonly proxies: HubProxies;
   /** `hubCacheFolder()`. */
   readonly cacheFolder: string;
-  /** Whether nothing may be fetched: asked for, or HF_HUB_OFFLINE. */
+  /** `isOffline()`. */
   readonly offline: boolean;
   /** Longest silence of the other side, in milliseconds. */
   readonly patience: number;
@@ -31,20 +31,24 @@ export async function hubCacheFolder(): Promise<string> {
   return getHFHubCachePath();
 }
 
+/** Whether nothing may be fetched, from anywhere: asked for, or HF_HUB_OFFLINE. */
+export const isOffline = (asked = false): boolean => asked || isYes(process.env.HF_HUB_OFFLINE);
+
 /**
- * Reads the settings.
- * @param offline forbids fetching, whatever the environment says.
+ * Reads the settings. Where nothing may be fetched, what only a request would need is not looked at.
+ * @param asked forbids fetching, whatever the environment says.
  * @throws GraftError `usage` when a variable has a value that cannot be used, `no-access` for a stored token that is not readable.
  */
-export async function readHubSettings(offline = false): Promise<HubSettings> {
-  const { HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DISABLE_IMPLICIT_TOKEN } = process.env;
+export async function readHubSettings(asked = false): Promise<HubSettings> {
+  const { HF_ENDPOINT, HF_HUB_DISABLE_IMPLICIT_TOKEN } = process.env;
+  const offline = isOffline(asked);
   return {
-    endpoint: checkEndpoint(HF_ENDPOINT || DEFAULT_ENDPOINT),
+    endpoint: offline ? DEFAULT_ENDPOINT : checkEndpoint(HF_ENDPOINT || DEFAULT_ENDPOINT),
     // Of the Hub graft only reads, and for that the variable forbids any token, HF_TOKEN as well.
-    token: isYes(HF_HUB_DISABLE_IMPLICIT_TOKEN) ? undefined : await readToken(),
+    token: offline || isYes(HF_HUB_DISABLE_IMPLICIT_TOKEN) ? undefined : await readToken(),
     proxies: readProxies(),
     cacheFolder: await hubCacheFolder(),
-    offline: offline || isYes(HF_HUB_OFFLINE),
+    offline,
     patience: 30_000,
     firstWait: 500,
   };

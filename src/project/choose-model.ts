@@ -13,40 +13,20 @@ import type { Backbone } from '../zoo/backbone.ts';
 import { findCachedWeights } from '../zoo/cached.ts';
 import { cards } from '../zoo/cards.ts';
 import { buildClassifierGraph, featureWidth } from '../zoo/graphs.ts';
+import { AUTO, type Candidate, type ModelChoice, type ModelLimits } from './auto-model.ts';
 import { checkNetwork } from './check-network.ts';
 import { type FittedSettings, fitSettings } from './fit-settings.ts';
-import { AUTO, type ModelLimits } from './model-limits.ts';
 import { openBackbone } from './open-backbone.ts';
 import type { TrainSettings } from './train-options.ts';
 import { openFeatures, trainOnFeatures } from './train-phase-one.ts';
-
-/** A backbone that was looked at. */
-export interface Candidate {
-  readonly name: string;
-  /** Median milliseconds of one photo in LiteRT here, on one thread. */
-  readonly latency_ms: number;
-  /** Megabytes of the float32 .tflite file. */
-  readonly megabytes: number;
-  /** Of a linear head on the validation photos, 0..1; null where the backbone is too slow or too large. */
-  readonly accuracy: number | null;
-  readonly chosen: boolean;
-}
-
-/** A choice: the backbone, and all that were looked at, the best first. */
-export interface ModelChoice {
-  readonly model: string;
-  readonly candidates: readonly Candidate[];
-  /** Names of the zoo whose weights are not in the cache. */
-  readonly missing: readonly string[];
-}
 
 /** Opens the backbone that the settings name, after choosing it where they ask for that. */
 export async function* openChosen<S extends TrainSettings>(
   settings: S,
   manifest: Manifest,
   cacheFolder: string,
-): Steps<{ readonly settings: S & FittedSettings; readonly choice: ModelChoice | null }> {
-  const choice = settings.model === AUTO ? yield* chooseModel(settings, manifest, cacheFolder) : null;
+): Steps<{ readonly settings: S & FittedSettings; readonly choice: ModelChoice | undefined }> {
+  const choice = settings.model === AUTO ? yield* chooseModel(settings, manifest, cacheFolder) : undefined;
   const wanted = choice ? { ...settings, model: choice.model } : settings;
   const { model, backbone } = yield* openBackbone(wanted, cacheFolder);
   const fitted = fitSettings({ ...wanted, model }, backbone);
@@ -62,7 +42,7 @@ export async function* openChosen<S extends TrainSettings>(
  */
 async function* chooseModel(settings: TrainSettings, manifest: Manifest, cacheFolder: string): Steps<ModelChoice> {
   const { limits } = settings;
-  const measured: Omit<Candidate, 'chosen'>[] = [];
+  const measured: (Omit<Candidate, 'chosen'> & { readonly objection: string | undefined })[] = [];
   const missing: string[] = [];
   for (const card of cards) {
     if ((await findCachedWeights(card, cacheFolder)) === undefined) {
@@ -71,24 +51,24 @@ async function* chooseModel(settings: TrainSettings, manifest: Manifest, cacheFo
     }
     const { backbone } = yield* openBackbone({ ...settings, model: card.name }, cacheFolder);
     const cost = await measureCost(backbone, manifest.classes.length);
-    const accuracy = objectionTo(cost, limits) ? null : yield* probe(settings, backbone, manifest, cacheFolder);
-    measured.push({ name: card.name, ...cost, accuracy });
+    const objection = objectionTo(cost, limits) ?? objectionToFreeze(settings, backbone);
+    const accuracy = objection ? null : yield* probe(settings, backbone, manifest, cacheFolder);
+    measured.push({ name: card.name, ...cost, accuracy, objection });
     const figures = `${cost.latency_ms.toFixed(1)} ms, ${cost.megabytes.toFixed(1)} MB`;
-    const told =
-      accuracy === null ? objectionTo(cost, limits)! : `${(100 * accuracy).toFixed(1)} % right with a linear head`;
+    const told = accuracy === null ? objection : `${(100 * accuracy).toFixed(1)} % right with a linear head`;
     yield { type: 'note', message: `${card.name}: ${figures}: ${told}` };
   }
   if (measured.length === 0) {
     throw new GraftError(
       'offline',
       'No backbone is in the cache that could be tried.',
-      'Train once with --model mobilenet_v3_small or another name (graft models lists them) while connected.',
+      'Fetch some while connected: graft models --fetch mobilenet_v3_small,mobilenet_v3_large (graft models lists all).',
     );
   }
   const photos = manifest.photos.filter(({ split }) => split === 'validation').length;
   const model = pick(measured, photos);
   if (!model) {
-    const rows = measured.map(({ name, ...cost }) => `\n  ${name}: ${objectionTo(cost, limits)}`);
+    const rows = measured.map(({ name, objection }) => `\n  ${name}: ${objection}`);
     throw new GraftError(
       'usage',
       `No cached backbone keeps the limits:${rows.join('')}`,
@@ -96,7 +76,7 @@ async function* chooseModel(settings: TrainSettings, manifest: Manifest, cacheFo
     );
   }
   const candidates = measured
-    .map(candidate => ({ ...candidate, chosen: candidate.name === model }))
+    .map(({ objection: _, ...candidate }) => ({ ...candidate, chosen: candidate.name === model }))
     .sort((a, b) => (b.accuracy ?? -1) - (a.accuracy ?? -1) || a.latency_ms - b.latency_ms);
   return { model, candidates, missing };
 }
@@ -114,11 +94,20 @@ function objectionTo({ latency_ms, megabytes }: Cost, { maxLatency, maxSize }: M
   return undefined;
 }
 
-/** Name of the fastest candidate within one standard error of the best accuracy on so many photos. */
+/** The stages that are to stay frozen have to be there. */
+function objectionToFreeze({ freeze }: TrainSettings, { stages }: Backbone): string | undefined {
+  return freeze < stages.length ? undefined : `it has ${stages.length} stages, and ${freeze} are to stay frozen`;
+}
+
+/**
+ * Name of the fastest candidate within one standard error of the best accuracy on so many photos. The error is that of two
+ * photos right and two wrong more than were seen (Agresti and Coull 1998), since it is not 0 where all are right.
+ */
 export function pick(candidates: readonly Omit<Candidate, 'chosen'>[], photos: number): string | undefined {
   const fitting = candidates.filter(({ accuracy }) => accuracy !== null);
   const best = Math.max(...fitting.map(({ accuracy }) => accuracy!));
-  const error = Math.sqrt((best * (1 - best)) / photos);
+  const expected = (best * photos + 2) / (photos + 4);
+  const error = Math.sqrt((expected * (1 - expected)) / photos);
   const good = fitting.filter(({ accuracy }) => accuracy! >= best - error);
   return good.sort((a, b) => a.latency_ms - b.latency_ms)[0]?.name;
 }

@@ -1,6 +1,7 @@
 // What a run was told and what it was made with: args.json, from which it can be repeated and resumed.
 import { resolve } from 'node:path';
 import type { Manifest } from '../dataset/manifest.ts';
+import type { ModelChoice } from './auto-model.ts';
 import type { FittedSettings } from './fit-settings.ts';
 import { describeMachine, packageVersion } from './machine.ts';
 import { isModelFile } from './open-backbone.ts';
@@ -23,25 +24,33 @@ export function describeModel(settings: FittedSettings, manifest: Manifest): Pro
 }
 
 /** The content of args.json. `options` are what the caller said, `settings` what was really used. */
-export function describeRun(options: TrainOptions, settings: FittedSettings, model: Provenance): unknown {
+export function describeRun(
+  options: TrainOptions,
+  settings: FittedSettings,
+  model: Provenance,
+  choice: ModelChoice | null,
+): unknown {
   // Paths that hold wherever the run is resumed from.
   const whole = (file: string | undefined) => (file === undefined ? undefined : resolve(file));
   const paths = {
     data: resolve(settings.data),
-    model: isModelFile(settings.model) ? resolve(settings.model) : settings.model,
     weights: whole(settings.weights),
     manifest: whole(settings.manifest),
   };
   const { title, weights } = settings.backbone;
   return {
     model,
-    // A run that is resumed does not choose its model anew.
-    options: { ...without(options, ['resume', 'maxLatency', 'maxSize']), ...paths },
-    settings: { ...without(settings, ['backbone', 'limits']), ...paths },
+    options: { ...without(options, ['resume']), ...paths, ...(options.model && { model: modelInFull(options.model) }) },
+    // The very model: of a repository the commit, of auto what it chose.
+    settings: { ...without(settings, ['backbone', 'limits']), ...paths, model: modelInFull(settings.model) },
+    choice,
     backbone: { title, weights },
     ...describeMachine(),
   };
 }
+
+/** A model's name that holds wherever it is opened from. */
+const modelInFull = (model: string): string => (isModelFile(model) ? resolve(model) : model);
 
 function without<T extends object>(value: T, names: readonly (keyof T)[]): Partial<T> {
   return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name as keyof T))) as Partial<T>;

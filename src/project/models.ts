@@ -1,15 +1,21 @@
 // graft models: the backbones of the zoo, what they cost, how good they are, and which of them are on this computer.
 import { stat } from 'node:fs/promises';
-import type { VerbEvent } from '../base/events.ts';
+import { GraftError } from '../base/errors.ts';
+import type { Steps, VerbEvent } from '../base/events.ts';
+import { parseRepo } from '../hub/repo.ts';
 import { findCachedWeights } from '../zoo/cached.ts';
 import type { BackboneCard } from '../zoo/card.ts';
-import { cards } from '../zoo/cards.ts';
+import { cards, findCard } from '../zoo/cards.ts';
+import { HUB_PREFIX, resolveHubModel } from '../zoo/hub.ts';
+import { loadWeights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
 
 /** Options of `models`. */
 export interface ModelsOptions {
   /** Only what works without a network. Default: false. */
   readonly offline?: boolean;
+  /** Backbones whose weights are fetched first: names of the zoo, or `hf:owner/name`. Default: none. */
+  readonly fetch?: readonly string[];
 }
 
 /** A backbone of the zoo. */
@@ -42,10 +48,40 @@ export interface ModelsResult {
   readonly models: readonly ListedModel[];
 }
 
-/** Lists the zoo. Nothing is fetched. */
+/**
+ * Lists the zoo. Nothing is fetched but what `fetch` names.
+ * @throws GraftError `usage` for a name that there is not, before anything is fetched; `offline`, `no-access`, `not-found`,
+ * `bad-weights`, `bad-model` and `unsupported-op` for what cannot be had or used.
+ */
 export async function* models(options: ModelsOptions = {}): AsyncGenerator<VerbEvent<ModelsResult>> {
+  if (options.fetch) yield* fetchModels(options.fetch, options.offline);
   const all = await Promise.all(cards.map(describeCard));
   yield { type: 'result', result: { models: options.offline ? all.filter(({ cached }) => cached !== null) : all } };
+}
+
+async function* fetchModels(names: readonly string[], offline = false): Steps<void> {
+  if (offline) {
+    throw new GraftError(
+      'usage',
+      'fetch is set, and so is offline, which fetches nothing.',
+      'Leave one of the two out.',
+    );
+  }
+  const works = [...new Set(names)].map(name => [name, openFetch(name)] as const);
+  for (const [name, work] of works) {
+    yield* work();
+    yield { type: 'note', message: `${name} is cached.` };
+  }
+}
+
+/** What fetches a backbone, after a look at its name. */
+function openFetch(name: string): () => Steps<unknown> {
+  if (!name.startsWith(HUB_PREFIX)) {
+    const card = findCard(name);
+    return () => loadWeights(card, cacheFolder());
+  }
+  parseRepo('model', name.slice(HUB_PREFIX.length));
+  return () => resolveHubModel(name, cacheFolder());
 }
 
 async function describeCard(card: BackboneCard): Promise<ListedModel> {

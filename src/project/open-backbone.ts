@@ -12,6 +12,7 @@ import type { BackboneCard } from '../zoo/card.ts';
 import { findCard } from '../zoo/cards.ts';
 import { HUB_PREFIX, resolveHubModel } from '../zoo/hub.ts';
 import { loadWeights } from '../zoo/load-weights.ts';
+import { recogniseVariant } from '../zoo/rename-parameters.ts';
 
 /** What says which backbone; `TrainOptions` describes each. */
 export interface BackboneChoice extends Pick<PixelOptions, 'pixels'> {
@@ -26,9 +27,12 @@ export interface BackboneChoice extends Pick<PixelOptions, 'pixels'> {
 /** Whether a model's name is one of the Hub's. */
 export const isHubModel = (model: string): boolean => model.startsWith(HUB_PREFIX);
 
+/** How files of models end, those too that are refused with a word of what to do. */
+const MODEL_SUFFIX = /\.(onnx|tflite|lite|pt|pth|bin|pkl|h5|hdf5|keras|pb|gguf|safetensors|ckpt|zip)$/i;
+
 /** Whether a model's name is the path of a file. */
 export const isModelFile = (model: string): boolean =>
-  !isHubModel(model) && (/[\\/]/.test(model) || /\.\w+$/.test(model));
+  !isHubModel(model) && (/[\\/]/.test(model) || MODEL_SUFFIX.test(model));
 
 /**
  * Looks whether a model's name can be one, before anything that takes time.
@@ -56,10 +60,17 @@ export interface OpenedBackbone {
 export async function* openBackbone(choice: BackboneChoice, cacheFolder: string): Steps<OpenedBackbone> {
   const { model, offline } = choice;
   if (isModelFile(model)) return { model, backbone: yield* openFile(model, choice) };
-  if (!isHubModel(model)) return { model, backbone: yield* openCard(findCard(model), choice, cacheFolder) };
+  if (!isHubModel(model)) {
+    const card = findCard(model);
+    const { backbone, commit } = yield* openCard(card, choice, cacheFolder);
+    return { model: commit === undefined ? model : `${card.name}@${commit}`, backbone };
+  }
   const found = yield* resolveHubModel(model, cacheFolder, offline);
   if (found.kind === 'card') requireNoPixels(choice, found.card.title);
-  if (found.kind === 'card') return { model: found.pinned, backbone: yield* openCard(found.card, choice, cacheFolder) };
+  if (found.kind === 'card') {
+    const { backbone } = yield* openCard(found.card, choice, cacheFolder);
+    return { model: found.pinned, backbone };
+  }
   const backbone = yield* openFile(found.file, choice, found.folder);
   const [repo, commit] = found.pinned.slice(HUB_PREFIX.length).split('@') as [string, string];
   const weights: WeightsOrigin = {
@@ -85,13 +96,19 @@ async function* openCard(
   card: BackboneCard,
   { weights, offline, imgsz, preprocess }: BackboneChoice,
   cacheFolder: string,
-): Steps<Backbone> {
-  const { parameters, file, sha256 } = yield* loadWeights(card, cacheFolder, { file: weights, offline });
+): Steps<{ readonly backbone: Backbone; readonly commit: string | undefined }> {
+  const { parameters, file, sha256, commit } = yield* loadWeights(card, cacheFolder, { file: weights, offline });
   const { licence, origin } = card.weights;
+  if (weights !== undefined) {
+    const { architecture, naming, epsilon, padding } = recogniseVariant(card, parameters);
+    const message = `The weights are read as ${naming} trains ${architecture}: epsilon ${epsilon}, ${padding} padding.`;
+    yield { type: 'note', message };
+  }
   // The card's licence and origin are not those of a file that the user brought.
   const said = weights === undefined ? { licence, origin } : {};
   const asked = preprocess ?? { ...card.preprocess, ...(imgsz !== undefined && { size: imgsz }) };
-  return buildBackbone({ ...card, preprocess: asked }, { parameters, origin: { file, sha256, ...said } });
+  const backbone = buildBackbone({ ...card, preprocess: asked }, { parameters, origin: { file, sha256, ...said } });
+  return { backbone, commit: weights === undefined ? commit : undefined };
 }
 
 /** The network of somebody's classifier; `companions` as `openModelFile` has it. */

@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
+import type { ModelChoice } from './auto-model.ts';
 import { isModelFile } from './open-backbone.ts';
 import { runFiles } from './run-folder.ts';
 import { resolveTrainOptions, type TrainingJob, type TrainOptions, type TrainSettings } from './train-options.ts';
@@ -30,7 +31,7 @@ function inFull(name: keyof TrainOptions, value: string): string {
  */
 export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
   const folder = options.resume!;
-  const said = await readOptions(folder);
+  const { options: said, model, choice } = await readStart(folder);
   const given = Object.fromEntries(
     Object.entries(options)
       .filter(([, value]) => value !== undefined)
@@ -40,7 +41,9 @@ export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
   // One word for the threads takes the place of the other one.
   const started = threads === undefined ? said : pick(said, name => name !== 'workers' && name !== 'threads');
   const settings = resolveTrainOptions({ ...started, ...pick(given, name => free.has(name)) });
-  const wanted = resolveTrainOptions({ ...started, ...given });
+  // Limits go with the model that they were said of.
+  const limits = given.model === undefined ? {} : { maxLatency: undefined, maxSize: undefined };
+  const wanted = resolveTrainOptions({ ...(Object.assign({}, started, limits) as TrainOptions), ...given });
   const changed = compareSettings(settings, wanted);
   if (changed.length > 0) {
     throw new GraftError(
@@ -51,11 +54,20 @@ export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
   }
   // The run's own manifest says which photos there are, and which of them are for validation.
   const manifest = join(folder, runFiles.manifest);
-  return { options: started, settings: { ...settings, manifest, validationFraction: undefined }, folder };
+  const going = { ...settings, ...(model !== undefined && { model }), manifest, validationFraction: undefined };
+  return { options: started, settings: going, folder, choice };
 }
 
-/** The options that the run was started with. */
-async function readOptions(folder: string): Promise<TrainOptions> {
+/** What args.json says of the start of a run. */
+interface Start {
+  readonly options: TrainOptions;
+  /** The very model that was trained, and how `auto` chose it. */
+  readonly model: string | undefined;
+  readonly choice: ModelChoice | null;
+}
+
+/** How the run was started. */
+async function readStart(folder: string): Promise<Start> {
   const finished = await stat(join(folder, runFiles.metrics)).then(
     () => true,
     () => false,
@@ -79,7 +91,7 @@ async function readOptions(folder: string): Promise<TrainOptions> {
       'Name the folder of a run that was cut off after its features were computed, or train anew.',
     );
   }
-  const { options } = parse(text);
+  const { options, settings, choice = null } = parse(text);
   if (typeof options?.data !== 'string') {
     throw new GraftError(
       'bad-run',
@@ -87,12 +99,18 @@ async function readOptions(folder: string): Promise<TrainOptions> {
       'This version of graft did not start it: train anew.',
     );
   }
-  return options;
+  return { options, model: settings?.model, choice };
 }
 
-function parse(text: string): { readonly options?: TrainOptions } {
+interface Args {
+  readonly options?: TrainOptions;
+  readonly settings?: { readonly model?: string };
+  readonly choice?: ModelChoice | null;
+}
+
+function parse(text: string): Args {
   try {
-    return (JSON.parse(text) as { options?: TrainOptions } | null) ?? {};
+    return (JSON.parse(text) as Args | null) ?? {};
   } catch {
     return {};
   }

@@ -178,7 +178,7 @@ function listClasses(classes: readonly string[]): string {
 
 /** The licence of the weights that training started from, where somebody says it. */
 function licenceOf({ title, weights: { licence, origin, sha256 } }: Backbone): string {
-  return licence
+  return licence && licence !== 'NOASSERTION'
     ? `Weights started from ${title} under ${licence}${origin ? `: ${origin}` : '.'}`
     : `Weights started from a file with the sha256 ${sha256}, under its own licence.`;
 }

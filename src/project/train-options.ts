@@ -9,8 +9,8 @@ import { defaultFineTuneOptions, type FineTuneOptions } from '../train/fine-tune
 import { defaultHeadOptions, type HeadOptions } from '../train/head.ts';
 import { type ScheduleName, scheduleNames } from '../train/schedules.ts';
 import { DEFAULT_BACKBONE, findCard } from '../zoo/cards.ts';
+import { AUTO, type ModelChoice, type ModelLimits } from './auto-model.ts';
 import { defaultWorkers } from './defaults.ts';
-import { AUTO, type ModelLimits } from './model-limits.ts';
 import { isHubModel, isModelFile, requireNoPixels } from './open-backbone.ts';
 import { pickName } from './pick-name.ts';
 import { pixelsNames } from './pixels-names.ts';
@@ -169,6 +169,8 @@ export interface TrainingJob {
   readonly options: TrainOptions;
   readonly settings: TrainSettings;
   readonly folder?: string;
+  /** How `auto` chose the model before the run was cut off. */
+  readonly choice?: ModelChoice | null;
 }
 
 /** Augmented views per training photo unless asked otherwise: more were not better on leaves (docs/architecture.md). */

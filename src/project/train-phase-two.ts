@@ -172,8 +172,9 @@ export async function* fineTuneRun(job: PhaseTwo): Steps<FineTuned> {
       yield { type: 'note', message };
     }
     const tuned = viewTensors({ spans }, result.parameters);
-    const backbone = withParameters(settings.backbone, new Map(Object.entries(tuned)));
-    const trained = { weight: tuned['head.weight']!.data, bias: tuned['head.bias']!.data };
+    const { 'head.weight': weight, 'head.bias': bias, ...others } = tuned;
+    const backbone = withParameters(settings.backbone, new Map(Object.entries(others)));
+    const trained = { weight: weight!.data, bias: bias!.data };
     const { records, best, start } = result;
     return { backbone, head: foldScaling(trained, head.scaling), records, best, start };
   } finally {

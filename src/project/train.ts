@@ -8,8 +8,9 @@ import type { Metrics } from '../evaluate/metrics.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import { loadHead, saveHead } from '../train/checkpoint.ts';
 import type { TrainedHead } from '../train/head.ts';
+import type { ModelChoice } from './auto-model.ts';
 import { cacheFolder } from './cache-folder.ts';
-import { type ModelChoice, openChosen } from './choose-model.ts';
+import { openChosen } from './choose-model.ts';
 import { startClassifiers } from './classify-files.ts';
 import { startClock } from './clock.ts';
 import { describeModel, describeRun } from './describe-run.ts';
@@ -97,7 +98,7 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
   const scanned = yield* readDataset(asked, cache);
   clock.lap('scan');
 
-  const { settings, choice } = yield* openChosen(asked, scanned, cache);
+  const { settings, choice = job.choice ?? null } = yield* openChosen(asked, scanned, cache);
   const { project, name, existOk } = settings;
   const folder = job.folder ?? (await makeRunFolder({ project, name, existOk }, base));
   // The runtimes that will prove the export load on one core while the head trains on another.
@@ -114,7 +115,7 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
     try {
       if (job.folder === undefined) {
         await writeManifest(join(folder, runFiles.manifest), manifest);
-        await writeJson(join(folder, runFiles.args), describeRun(options, settings, provenance));
+        await writeJson(join(folder, runFiles.args), describeRun(options, settings, provenance, choice));
       }
       yield { type: 'resumable', run: folder };
       head = yield* trainOrLoadHead(settings, folder, features, provenance);

@@ -77,13 +77,27 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
   const { head, tuned } = await loadTrained(join(folder, runFiles.weights), identity, isTuned);
   return {
     folder,
-    backbone: withParameters(backbone, tuned),
+    backbone: tuneBackbone(folder, backbone, tuned),
     head: linearHead(head),
     provenance: { ...provenance, ...(validation && { validation }) },
     manifest,
     data: resolve(data ?? photos),
     onnx,
   };
+}
+
+/** The backbone with what fine-tuning made of its parameters. */
+function tuneBackbone(folder: string, backbone: Backbone, tuned: Parameters<typeof withParameters>[1]): Backbone {
+  try {
+    return withParameters(backbone, tuned);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new GraftError(
+      'bad-checkpoint',
+      `The weights in ${join(folder, runFiles.weights)} are not of this run: ${error.message}`,
+      'Train anew.',
+    );
+  }
 }
 
 /** What metrics.json says: whether there was fine-tuning, and what was measured (undefined where an older version wrote it). */

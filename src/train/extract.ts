@@ -1,4 +1,5 @@
 // Extraction: a frozen graph runs once per photo and view; what is in the cache is not computed again.
+import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import { mapInWorkers } from '../base/worker-pool.ts';
 import type { Augmentation } from '../image/augment.ts';
@@ -89,6 +90,7 @@ export async function* extractViews(options: ExtractOptions): Steps<Extraction> 
     );
     for await (const { index, answer } of answers) {
       const { file, sha256, views } = questions[index]!;
+      if ('infinite' in answer) throw explainInfinite(file, answer.infinite);
       if ('reason' in answer) {
         failed.push({ file, reason: answer.reason });
       } else {
@@ -100,4 +102,18 @@ export async function* extractViews(options: ExtractOptions): Steps<Extraction> 
     }
   }
   return { computed, cached, failed };
+}
+
+/** The network's answer to a photo cannot be used. */
+function explainInfinite(file: string, output: string): GraftError {
+  const isHalf = output !== 'features';
+  return new GraftError(
+    'diverged',
+    isHalf
+      ? `Behind the frozen stages the network has numbers for ${file} that are too large for the cache (float16).`
+      : `The network has no finite features for ${file}.`,
+    isHalf
+      ? 'Add --cut-views 0, which caches none of them, or freeze fewer or more stages (--freeze).'
+      : 'Its weights are damaged, or it wants its pixels in another way (--pixels).',
+  );
 }

@@ -179,7 +179,9 @@ function makeInputs(source: TrainSource, batch: number): Inputs {
       row: { bytes: new Uint8Array(data.buffer), size: sizeOf(shape) * 2 },
     };
   };
-  const [cut, pooled] = [half(source.cut), half([source.pooled])];
+  const cut = half(source.cut);
+  if (source.pooled === 0) return { tensors: { cut: cut.tensor }, rows: [cut.row] };
+  const pooled = half([source.pooled]);
   return { tensors: { cut: cut.tensor, pooled: pooled.tensor }, rows: [cut.row, pooled.row] };
 }
 

@@ -9,6 +9,7 @@ import {
   addTrainedConv,
   addTrainedNorm,
   foldNorm,
+  madeName,
   type Norm,
   readNorm,
   scaleInputChannels,
@@ -73,8 +74,8 @@ export function addStages(
     const own = { weight: floats(weightName), bias: biasName ? floats(biasName) : undefined };
     const { weight, bias } = norm ? foldNorm(own, norm) : own;
     const scaled = scaleInput ? scaleInputChannels(weight, scaleInput) : weight;
-    const parts = [graph.constant(`${value}.weight`, scaled)];
-    if (bias) parts.push(graph.constant(`${value}.bias`, bias));
+    const parts = [graph.constant(madeName(value, 'weight'), scaled)];
+    if (bias) parts.push(graph.constant(madeName(value, 'bias'), bias));
     graph.node('Conv', value, [from, ...parts], conv.attributes);
   };
 
@@ -114,8 +115,8 @@ function isParametric(node: Node, constants: Backbone['graph']['constants']): no
   return node.op === 'Conv' && node.inputs.slice(1).every(name => name === '' || constants.has(name));
 }
 
-/** [C, 1, 1] for images, [C] for what has its channels last. */
-const wideShape = (rank: number, channels: number): number[] => (rank === 4 ? [channels, 1, 1] : [channels]);
+/** Channels are the second axis of what is normalised, whatever its rank. */
+const wideShape = (rank: number, channels: number): number[] => [channels, ...new Array<number>(rank - 2).fill(1)];
 
 /** The image, and the factors that convolutions have to take over; where they cannot, the image is multiplied. */
 function scaleImage(

@@ -20,10 +20,18 @@ export const cards: readonly BackboneCard[] = [
   ...resNets,
 ];
 
-/** The card called `name`. Throws GraftError `usage` that lists the near names. */
+/**
+ * The card called `name`; as `name@commit`, with the weights of a commit of its repository on the Hub.
+ * @throws GraftError `usage` that lists the near names.
+ */
 export function findCard(name: string): BackboneCard {
-  const card = cards.find(candidate => candidate.name === name);
-  if (card) return card;
+  const [plain, ...commit] = name.split('@') as [string, ...string[]];
+  const card = cards.find(candidate => candidate.name === plain);
+  if (card && commit.length === 0) return card;
+  const from = card?.weights.from;
+  if (card && from?.kind === 'hub' && commit.length === 1 && /^[0-9a-f]{40}$/.test(commit[0]!)) {
+    return { ...card, weights: { ...card.weights, from: { ...from, revision: commit[0]! } } };
+  }
   throw new GraftError('usage', `There is no backbone called "${name}".`, `${suggest(name)}graft models lists all.`);
 }
 

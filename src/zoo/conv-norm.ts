@@ -6,6 +6,9 @@ import { float32, int64, type Tensor } from '../tensor/tensor.ts';
 
 type Floats = Tensor<'float32'>;
 
+/** Name of something that is made beside a value: no parameter of a card or a file begins like this. */
+export const madeName = (value: string, part: string): string => `folded:${value}.${part}`;
+
 /** A BatchNormalization with the names of what training changes. */
 export interface Norm {
   readonly gammaName: string;
@@ -81,12 +84,12 @@ export function addTrainedConv(graph: GraphBuilder, source: TrainedConv, useCons
   let bias = biasName ? useConstant(biasName) : undefined;
   if (norm) {
     const { factor, wide } = addFactor(graph, value, norm, [channels, 1, 1, 1], useConstant);
-    weight = graph.node('Mul', `${value}.weight.folded`, [weight, wide], {});
+    weight = graph.node('Mul', madeName(value, 'weight.folded'), [weight, wide], {});
     bias = addOffset(graph, value, norm, factor, bias, useConstant);
   }
   if (scaleInput) {
-    const scale = graph.constant(`${value}.scale`, float32([1, scaleInput.length, 1, 1], scaleInput));
-    weight = graph.node('Mul', `${value}.weight.scaled`, [weight, scale], {});
+    const scale = graph.constant(madeName(value, 'scale'), float32([1, scaleInput.length, 1, 1], scaleInput));
+    weight = graph.node('Mul', madeName(value, 'weight.scaled'), [weight, scale], {});
   }
   graph.node('Conv', value, [input, weight, ...(bias ? [bias] : [])], conv.attributes);
 }
@@ -102,9 +105,9 @@ export function addTrainedNorm(
 ): void {
   const made = addFactor(graph, value, norm, wide, useConstant);
   const offset = addOffset(graph, value, norm, made.factor, undefined, useConstant);
-  const shape = graph.constant(`${value}.offset.shape`, int64([wide.length], wide));
-  const scaled = graph.node('Mul', `${value}.product`, [input, made.wide], {});
-  graph.node('Add', value, [scaled, graph.node('Reshape', `${value}.offset.wide`, [offset, shape], {})], {});
+  const shape = graph.constant(madeName(value, 'offset.shape'), int64([wide.length], wide));
+  const scaled = graph.node('Mul', madeName(value, 'product'), [input, made.wide], {});
+  graph.node('Add', value, [scaled, graph.node('Reshape', madeName(value, 'offset.wide'), [offset, shape], {})], {});
 }
 
 /** The same with constants. */
@@ -117,17 +120,17 @@ export function addConstantNorm(
 ): void {
   const factor = gamma.data.map((factor, c) => factor * inverse.data[c]!);
   const offset = beta.data.map((shift, c) => shift - mean.data[c]! * factor[c]!);
-  const product = graph.constant(`${value}.factor`, float32(wide, factor));
-  const scaled = graph.node('Mul', `${value}.product`, [input, product], {});
-  graph.node('Add', value, [scaled, graph.constant(`${value}.offset`, float32(wide, offset))], {});
+  const product = graph.constant(madeName(value, 'factor'), float32(wide, factor));
+  const scaled = graph.node('Mul', madeName(value, 'product'), [input, product], {});
+  graph.node('Add', value, [scaled, graph.constant(madeName(value, 'offset'), float32(wide, offset))], {});
 }
 
 /** gamma / sigma, flat and in the shape `wide`. */
 function addFactor(graph: GraphBuilder, value: string, norm: Norm, wide: readonly number[], useConstant: UseConstant) {
-  const inverse = graph.constant(`${value}.inverse`, norm.inverse);
-  const factor = graph.node('Mul', `${value}.factor`, [useConstant(norm.gammaName), inverse], {});
-  const shape = graph.constant(`${value}.shape`, int64([wide.length], wide));
-  return { factor, wide: graph.node('Reshape', `${value}.factors`, [factor, shape], {}) };
+  const inverse = graph.constant(madeName(value, 'inverse'), norm.inverse);
+  const factor = graph.node('Mul', madeName(value, 'factor'), [useConstant(norm.gammaName), inverse], {});
+  const shape = graph.constant(madeName(value, 'shape'), int64([wide.length], wide));
+  return { factor, wide: graph.node('Reshape', madeName(value, 'factors'), [factor, shape], {}) };
 }
 
 /** beta + (bias - mean) * factor */
@@ -139,8 +142,8 @@ function addOffset(
   bias: string | undefined,
   useConstant: UseConstant,
 ): string {
-  let mean = graph.constant(`${value}.mean`, norm.mean);
-  if (bias) mean = graph.node('Sub', `${value}.mean.unbiased`, [mean, bias], {});
-  const offset = graph.node('Mul', `${value}.offset`, [mean, factor], {});
-  return graph.node('Sub', `${value}.shift`, [useConstant(norm.betaName), offset], {});
+  let mean = graph.constant(madeName(value, 'mean'), norm.mean);
+  if (bias) mean = graph.node('Sub', madeName(value, 'mean.unbiased'), [mean, bias], {});
+  const offset = graph.node('Mul', madeName(value, 'offset'), [mean, factor], {});
+  return graph.node('Sub', madeName(value, 'shift'), [useConstant(norm.betaName), offset], {});
 }

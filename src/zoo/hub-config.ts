@@ -1,5 +1,6 @@
 // What timm says of a network in config.json, and what a README says of its licence.
 import { GraftError } from '../base/errors.ts';
+import type { Preprocess } from '../image/preprocess.ts';
 import type { BackboneCard } from './card.ts';
 import {
   type Fields,
@@ -31,6 +32,8 @@ export interface TimmConfig extends TimmPixels {
   readonly numFeatures: number | undefined;
   readonly firstConv: string | undefined;
   readonly classifier: string | undefined;
+  /** Whatever stands for the resampling: only weights that are used need one that can be done. */
+  readonly interpolation: unknown;
   /** Names of what was changed in the architecture. */
   readonly changes: readonly string[];
 }
@@ -48,6 +51,7 @@ export function readTimmConfig(text: string, where: string): TimmConfig {
     numFeatures: readNumber(config.num_features, 'num_features', where),
     firstConv: readName(said.first_conv, 'first_conv', where),
     classifier: readName(said.classifier, 'classifier', where),
+    interpolation: said.interpolation,
     changes: Object.keys(args).filter(key => !harmless.has(key)),
     ...readTimmPixels(config, where),
   };
@@ -60,6 +64,20 @@ export function readTimmPixels(config: Fields, where: string): TimmPixels {
   const mean = readTriple(said.mean, 'mean', where);
   const std = readDeviations(said.std, 'std', where);
   return { ...(size && { size }), ...(mean && { mean }), ...(std && { std }) };
+}
+
+/** timm's words for the resampling that can be done. */
+const kernels: Readonly<Record<string, Preprocess['kernel']>> = {
+  bilinear: 'linear',
+  bicubic: 'cubic',
+  lanczos: 'lanczos3',
+};
+
+/** The resampling that a config names; undefined where it names none. */
+export function readKernel({ interpolation }: TimmConfig, where: string): Preprocess['kernel'] | undefined {
+  if (isMissing(interpolation)) return undefined;
+  if (typeof interpolation === 'string' && Object.hasOwn(kernels, interpolation)) return kernels[interpolation];
+  throw wrongField('interpolation', interpolation, `one of ${Object.keys(kernels).join(', ')}`, where);
 }
 
 /** The fields about the weights: in `pretrained_cfg`, in files of old at the top. */
@@ -93,15 +111,30 @@ export function checkConfig(config: TimmConfig, card: BackboneCard, where: strin
   if (classifier !== undefined && classifier !== head) fail(`its classifier is ${classifier}`, `ends with ${head}`);
 }
 
+/** Longest line of front matter that is looked at, and longest name of a licence. */
+const MAX_LINE = 500;
+const MAX_LICENCE = 100;
+
 /** The licence that the front matter of a README.md states; undefined where it states none. */
 export function readLicence(readme: string): string | undefined {
   const front = /^\uFEFF?---\r?\n([\s\S]*?)\r?\n---/.exec(readme)?.[1] ?? '';
-  const value = (key: string) =>
-    new RegExp(`^${key}:[ \\t]*["']?([^"'\\r\\n#]+?)["']?[ \\t]*(?:#.*)?$`, 'm').exec(front)?.[1];
+  const lines = front.split(/\r?\n/).filter(line => line.length <= MAX_LINE);
+  const value = (key: string) => {
+    const line = lines.find(one => one.startsWith(`${key}:`));
+    return line === undefined ? undefined : readScalar(line.slice(key.length + 1));
+  };
   const licence = value('license');
   // "other" is the Hub's word for a licence that has a name of its own.
   const text = licence === 'other' ? (value('license_name') ?? licence) : licence;
-  return text && text.length <= 100 ? text : undefined;
+  return text && text.length <= MAX_LICENCE ? text : undefined;
+}
+
+/** A word or a sentence of YAML, in quotes or bare, without the comment behind it; undefined where there is none. */
+function readScalar(text: string): string | undefined {
+  const bare = text.trim();
+  const quoted = /^(?:"([^"]*)"|'([^']*)')/.exec(bare);
+  const value = quoted ? (quoted[1] ?? quoted[2]!) : bare.split('#', 1)[0]!;
+  return value.trim() || undefined;
 }
 
 /** [3, height, width]. */

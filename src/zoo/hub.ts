@@ -6,12 +6,12 @@ import type { Steps } from '../base/events.ts';
 import { type CachedFile, cachedCommit, findCached, snapshotFolder, writeRef } from '../hub/cache.ts';
 import { describeRevision } from '../hub/describe.ts';
 import { fetchHubFile } from '../hub/fetch-file.ts';
-import { type HubRepo, isCommit, parseRepo } from '../hub/repo.ts';
+import { type HubRepo, isCommit, isRepoName, parseRepo } from '../hub/repo.ts';
 import { type HubSettings, readHubSettings } from '../hub/settings.ts';
-import { addCached, CONFIG_FILE, WEIGHTS_FILE } from './cached.ts';
+import { addCached, CONFIG_FILE, isCachedBackbone, MAX_CONFIG_BYTES, ONNX_FILES, WEIGHTS_FILE } from './cached.ts';
 import type { BackboneCard } from './card.ts';
 import { cards, findTimmCard } from './cards.ts';
-import { checkConfig, readLicence, readTimmConfig, type TimmConfig } from './hub-config.ts';
+import { checkConfig, readKernel, readLicence, readTimmConfig, type TimmConfig } from './hub-config.ts';
 import { MAX_WEIGHTS_BYTES } from './weights-file.ts';
 
 /** What stands before the name of a repository. */
@@ -26,7 +26,7 @@ export type HubModel = {
 } & (
   | {
       readonly kind: 'card';
-      /** With the repository's weights, size, mean and deviation: `loadWeights` takes it as it is. */
+      /** With the repository's weights, which are cached, and its pixels: `loadWeights` takes it as it is. */
       readonly card: BackboneCard;
     }
   | {
@@ -38,19 +38,38 @@ export type HubModel = {
     }
 );
 
-/** Places of a network in ONNX, as exporters have them. */
-const onnxFiles = ['onnx/model.onnx', 'model.onnx'] as const;
-/** What follows that name for a file with the weights: of transformers and optimum, and of PyTorch. */
+/** What follows the name of a network in ONNX for a file with the weights: of transformers and optimum, and of PyTorch. */
 const dataEnds = ['_data', '.data'] as const;
 const PREPROCESSOR_FILE = 'preprocessor_config.json';
 const README_FILE = 'README.md';
-/** Largest config, and largest README, that is read. */
-const MAX_CONFIG_BYTES = 2 ** 20;
+/** Largest README that is read. */
 const MAX_README_BYTES = 2 ** 22;
+/** Longest name for which another is suggested. */
+const MAX_SUGGESTED = 300;
+
+/** Endings of files that may be named with a folder, as a repository is with its owner. */
+const FILE = /\.(onnx|tflite|lite|pb|pt|pth|bin|safetensors|gguf|h5|keras|zip)$/i;
 
 /**
- * Finds out what `hf:owner/name[@revision]` is; weights of a card are fetched by `loadWeights`. Without a network the cached
- * version is taken, with a warning.
+ * What was perhaps meant by a name that is no backbone of the zoo and no file that is there: `hf:owner/name` for the name or
+ * the address of a repository without that start; undefined where it looks like neither.
+ */
+export function suggestHub(name: string): string | undefined {
+  if (name.length > MAX_SUGGESTED) return undefined;
+  const bare = name.replace(/^hf:/i, '');
+  const address = /^(?:https?:\/\/)?(?:www\.)?(?:huggingface\.co|hf\.co)\/([^?#]+)/i.exec(bare)?.[1];
+  const [owner = '', repo = '', page, branch] = (address ?? bare).split('/');
+  const revision = address && branch && (page === 'tree' || page === 'blob') ? `@${branch}` : '';
+  const [plain] = repo.split('@');
+  if (!isRepoName(`${owner}/${plain}`) || (!address && page !== undefined) || (!address && FILE.test(repo)))
+    return undefined;
+  const suggested = `${HUB_PREFIX}${owner}/${repo}${revision}`;
+  return suggested === name ? undefined : suggested;
+}
+
+/**
+ * Finds out what `hf:owner/name[@revision]` is, and fetches what is missing of it. Where the newest version cannot be had,
+ * the cached one is taken, with a warning.
  * @param cacheFolder graft's cache, for a word about what is in it.
  * @param offline fetch nothing. Default: as HF_HUB_OFFLINE says.
  * @throws GraftError `usage`, `offline`, `no-access`, `not-found`, `bad-model`, `unsupported-op` for an unknown architecture.
@@ -59,7 +78,7 @@ export async function* resolveHubModel(spec: string, cacheFolder: string, offlin
   const { repo, revision } = parseRepo('model', spec.slice(HUB_PREFIX.length));
   const settings = await readHubSettings(offline);
   try {
-    return yield* describeModel(yield* openVersion(settings, repo, revision));
+    return yield* findModel(settings, repo, revision);
   } catch (error) {
     throw await addCached(error, cacheFolder);
   }
@@ -73,31 +92,48 @@ interface Version {
   readonly has: (path: string) => Promise<boolean>;
 }
 
-/** The commit of a revision: from the Hub, else, with a warning, what the cache last knew. */
-async function* openVersion(settings: HubSettings, repo: HubRepo, revision: string): Steps<Version> {
+/** The model of a revision: as the Hub has it now, else, with a warning, as the cache last knew it. */
+async function* findModel(settings: HubSettings, repo: HubRepo, revision: string): Steps<HubModel> {
   const { cacheFolder } = settings;
-  const commit = await cachedCommit(cacheFolder, repo, revision);
-  const isCached = async (path: string) =>
-    commit !== undefined && (await findCached(cacheFolder, repo, commit, path)) !== undefined;
-  const cached = { settings: { ...settings, offline: true }, repo, has: isCached };
-  const isUsable = commit !== undefined && (await hasModel(isCached));
-  if (isUsable && (settings.offline || isCommit(revision))) return { ...cached, commit };
+  const cached = await openCached(settings, repo, revision);
   if (settings.offline) {
+    if (cached && (await hasModel(cached.has))) return yield* describeModel(cached);
     throw new GraftError(
       'offline',
       `${repo.name} is not in the cache (${cacheFolder}), and nothing may be fetched.`,
       'Run the same command once without --offline and HF_HUB_OFFLINE.',
     );
   }
+  const usable = cached && (await isCachedBackbone(cacheFolder, repo, cached.commit)) ? cached : undefined;
+  if (usable && isCommit(revision)) return yield* describeModel(usable);
+  try {
+    const newest = await openNewest(settings, repo, revision);
+    const model = yield* describeModel(newest);
+    // Not before its files are there: until then the revision is the commit that is cached.
+    await writeRef(cacheFolder, repo, revision, newest.commit);
+    return model;
+  } catch (error) {
+    if (!(error instanceof GraftError && error.code === 'offline' && usable)) throw error;
+    yield { type: 'warning', message: `${error.message} The cached version of ${repo.name} is used.` };
+    return yield* describeModel(usable);
+  }
+}
+
+/** What the cache has of a revision. */
+async function openCached(settings: HubSettings, repo: HubRepo, revision: string): Promise<Version | undefined> {
+  const { cacheFolder } = settings;
+  const commit = await cachedCommit(cacheFolder, repo, revision);
+  if (commit === undefined) return undefined;
+  const has = async (path: string) => (await findCached(cacheFolder, repo, commit, path)) !== undefined;
+  return { settings: { ...settings, offline: true }, repo, commit, has };
+}
+
+/** What the Hub has of a revision now. */
+async function openNewest(settings: HubSettings, repo: HubRepo, revision: string): Promise<Version> {
   const stop = new AbortController();
   try {
-    const { commit: newest, paths } = await describeRevision({ settings, repo, signal: stop.signal }, revision);
-    await writeRef(cacheFolder, repo, revision, newest);
-    return { settings, repo, commit: newest, has: async path => paths.includes(path) };
-  } catch (error) {
-    if (!(error instanceof GraftError && error.code === 'offline' && isUsable)) throw error;
-    yield { type: 'warning', message: `${error.message} The cached version of ${repo.name} is used.` };
-    return { ...cached, commit };
+    const { commit, paths } = await describeRevision({ settings, repo, signal: stop.signal }, revision);
+    return { settings, repo, commit, has: async path => paths.includes(path) };
   } finally {
     stop.abort();
   }
@@ -109,7 +145,7 @@ async function hasModel(has: Version['has']): Promise<boolean> {
 }
 
 async function findOnnx(has: Version['has']): Promise<string | undefined> {
-  for (const path of onnxFiles) if (await has(path)) return path;
+  for (const path of ONNX_FILES) if (await has(path)) return path;
   return undefined;
 }
 
@@ -125,7 +161,9 @@ async function* describeModel(version: Version): Steps<HubModel> {
   };
   if (config && card && (await has(WEIGHTS_FILE))) {
     checkConfig(config, card, where(CONFIG_FILE));
-    return { ...both, kind: 'card', card: withRepository(card, config, version, both.licence) };
+    const adapted = withRepository(card, config, version, both.licence);
+    yield* fetchLarge(version, WEIGHTS_FILE);
+    return { ...both, kind: 'card', card: adapted };
   }
   const path = await findOnnx(has);
   if (path === undefined) throw await explainUnknown(version, config);
@@ -157,11 +195,12 @@ async function* readText(
 
 function withRepository(
   card: BackboneCard,
-  { architecture, size, mean, std }: TimmConfig,
+  config: TimmConfig,
   { repo, commit }: Version,
   licence: string | undefined,
 ): BackboneCard {
   const { preprocess } = card;
+  const { architecture, size, mean, std } = config;
   return {
     ...card,
     preprocess: {
@@ -169,6 +208,7 @@ function withRepository(
       size: size ?? preprocess.size,
       mean: mean ?? preprocess.mean,
       std: std ?? preprocess.std,
+      kernel: readKernel(config, `${CONFIG_FILE} of ${repo.name}`) ?? preprocess.kernel,
     },
     weights: {
       from: { kind: 'hub', repo: repo.name, file: WEIGHTS_FILE, revision: commit },
@@ -197,7 +237,7 @@ async function explainUnknown({ repo, has }: Version, config: TimmConfig | undef
   const found = architecture === undefined ? 'names no architecture of timm' : `is a ${architecture}`;
   return new GraftError(
     'unsupported-op',
-    `${repo.name} ${found}, and has no ${onnxFiles.join(' or ')}.`,
+    `${repo.name} ${found}, and has no ${ONNX_FILES.join(' or ')}.`,
     `Known architectures: ${known.join(', ')}. Of any other, name a repository or a file with an ONNX model.`,
   );
 }

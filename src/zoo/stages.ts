@@ -62,7 +62,13 @@ export function stageParameters(backbone: Backbone): string[][] {
   const { constants } = backbone.graph;
   const isTrained = (name: string, tensor: Tensor | undefined, op: Node['op']) =>
     tensor?.dtype === 'float32' && !name.endsWith(FIXED) && (sizeOf(tensor.shape) > 1 || !elementwise.has(op));
+  // What has a fixed meaning too (a variance that an exporter stored as one with a gamma) stays as it is.
   const seen = new Set<string>();
+  for (const { op, inputs } of backbone.graph.nodes) {
+    inputs.forEach((name, i) => {
+      if (!parameterInputs[op]?.includes(i)) seen.add(name);
+    });
+  }
   return stageNodes(backbone).map(nodes => {
     const names: string[] = [];
     for (const { op, inputs } of nodes) {
@@ -75,10 +81,18 @@ export function stageParameters(backbone: Backbone): string[][] {
   });
 }
 
-/** The backbone with other values for some of its parameters; names that it does not have are ignored. */
+/**
+ * The backbone with other values for some of its parameters.
+ * @throws RangeError for a name or a shape that it does not have.
+ */
 export function withParameters(backbone: Backbone, changed: ReadonlyMap<string, Tensor<'float32'>>): Backbone {
   const constants = new Map(backbone.graph.constants);
-  for (const [name, tensor] of changed) if (constants.has(name)) constants.set(name, tensor);
+  for (const [name, tensor] of changed) {
+    if (constants.get(name)?.shape.join() !== tensor.shape.join()) {
+      throw new RangeError(`${backbone.name} has no parameter ${name} of [${tensor.shape.join(', ')}].`);
+    }
+    constants.set(name, tensor);
+  }
   return { ...backbone, graph: { ...backbone.graph, constants } };
 }
 

@@ -38,6 +38,9 @@ const cases: readonly [string, readonly string[], number, RegExp][] = [
   ['an unknown flag', ['train', 'few', '--epohcs', '3'], 2, /--epohcs.*--epochs/s],
   ['a flag with a word for a number', ['train', 'few', '--epochs', 'many'], 2, /'many'.*whole number from 1/s],
   ['a flag out of range', ['train', 'few', '--val', '1.5'], 2, /'1\.5'.*0\.01 to 0\.9/s],
+  ['a time in minutes', ['train', 'few', '--max-latency', '5min'], 2, /'5min'.*Units: ms \(without one, too\), s\./s],
+  ['a size in gigabytes', ['train', 'few', '--max-size', '8GB'], 2, /'8GB'.*Units: MB \(without one, too\), KB\./s],
+  ['a size in half a unit', ['train', 'few', '--max-size', '8M'], 2, /'8M'.*from 0\.01 to 100000\. Units: MB/s],
   ['a size that is no multiple of 32', ['train', 'few', '--imgsz', '100'], 2, /100.*multiple of 32.*96/s],
   ['an unknown backbone', ['train', 'few', '--model', 'resnet999'], 2, /resnet999.*mobilenet_v3_small/s],
   ['an unknown command', ['trian', 'few'], 2, /trian.*train/s],
@@ -71,6 +74,7 @@ test('offline with an empty cache is one clear sentence', async () => {
     GRAFT_CACHE: join(folder, 'cache'),
     npm_config_cache: join(folder, 'npm-cache'),
     npm_config_registry: 'http://127.0.0.1:9/',
+    HF_HUB_OFFLINE: '',
   };
   const finished = await graft(['train', 'enough'], { cwd: folder, env });
   assert.equal(finished.status, 1);
@@ -78,6 +82,27 @@ test('offline with an empty cache is one clear sentence', async () => {
   assert.match(finished.stderr, /Connect to the internet once.*--weights/);
   assert.doesNotMatch(finished.stderr, /\n\s+at /);
   assert.equal(existsSync(join(folder, 'runs/train')), false);
+});
+
+test('names of files cannot send escapes to the terminal, in messages, in hints or on the command line', async () => {
+  const name = 'a\x1b[31mb\x9bc';
+  mkdirSync(join(folder, name, 'deeper'), { recursive: true });
+  for (const words of [
+    ['train', name],
+    ['train', `${name}/deeper`],
+    ['val', name, 'few'],
+    ['predict', `${name}.tflite`, 'few/sick/0.jpg'],
+    ['train', 'few', '--manifest', name],
+    ['train', 'few', `--${name}`],
+    ['train', 'few', '--epochs', name],
+    ['train', 'few', '--model', name],
+    [name],
+  ]) {
+    const { status, stderr } = await graft(words, { cwd: folder, env: { NO_COLOR: '1' } });
+    assert.notEqual(status, 0);
+    assert.doesNotMatch(stderr, /[^\n\P{Cc}]/u, JSON.stringify(stderr));
+  }
+  rmSync(join(folder, name), { recursive: true });
 });
 
 test('help is quick and complete', async () => {

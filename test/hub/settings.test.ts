@@ -57,6 +57,11 @@ test('endpoint, cache and offline come from the variables that all tools of the 
     assert.equal((await read({ HF_HUB_OFFLINE: text })).offline, offline);
   }
   assert.equal((await read({}, true)).offline, true);
+  // Without a network nobody is asked, and nobody is told who asks.
+  const unusable = { HF_ENDPOINT: 'hub.example', HF_TOKEN: 'no token' };
+  for (const { endpoint, token } of [await read(unusable, true), await read({ ...unusable, HF_HUB_OFFLINE: '1' })]) {
+    assert.deepEqual([endpoint, token], ['https://huggingface.co', undefined]);
+  }
   for (const HF_ENDPOINT of ['hub.example', 'ftp://hub.example', 'https://me:secret@hub.example']) {
     await assert.rejects(
       read({ HF_ENDPOINT }),

@@ -79,7 +79,10 @@ const parameters = new Map(
   }),
 );
 
-const backbone = withParameters(await openDefaultBackbone(size), parameters);
+const backbone = withParameters(
+  await openDefaultBackbone(size),
+  new Map([...parameters].filter(([name]) => !name.startsWith('head.'))),
+);
 
 const head = Object.fromEntries(
   ['weight', 'bias', 'mean', 'inverse'].map(part => [part, parameters.get(`head.${part}`)!]),

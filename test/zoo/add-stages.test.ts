@@ -6,7 +6,7 @@ import { openSession } from '../../src/engine/session.ts';
 import { graphBuilder } from '../../src/onnx/builder.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
-import { float32, sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
+import { float32, int64, sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
 import { addStages } from '../../src/zoo/add-stages.ts';
 import type { Backbone } from '../../src/zoo/backbone.ts';
 import { stageParameters, stageShapes, withParameters, withSize } from '../../src/zoo/stages.ts';
@@ -120,14 +120,48 @@ test('shapes follow the size of the picture; other parameters take the place of 
   const backbone = makeBackbone(1);
   assert.deepEqual(stageShapes(withSize(backbone, 8)), [[6, 8, 8], [4, 8, 8], [4]]);
   const bias = noise([6]);
-  const changed = withParameters(
-    backbone,
-    new Map([
-      ['b.bias', bias],
-      ['head.bias', bias],
-    ]),
-  );
+  const changed = withParameters(backbone, new Map([['b.bias', bias]]));
   assert.equal(changed.graph.constants.get('b.bias'), bias);
-  assert.ok(!changed.graph.constants.has('head.bias'));
+  assert.throws(() => withParameters(backbone, new Map([['head.bias', bias]])), /sample has no parameter head\.bias/);
+  assert.throws(() => withParameters(backbone, new Map([['b.bias', noise([5])]])), /no parameter b\.bias of \[5\]/);
   assert.notEqual(backbone.graph.constants.get('b.bias'), bias);
+});
+
+/** Two convolutions that share a filter whose name is what others are named after, and a list of positions that is normalised. */
+function makeOddBackbone(): Backbone {
+  const g = graphBuilder('odd');
+  const image = g.input({ name: 'image', dtype: 'float32', shape: ['N', 3, 'H', 'W'] });
+  const shared = g.constant('c.weight', noise([3, 3, 1, 1]));
+  const window = { kernel_shape: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 } as const;
+  const first = g.node('Conv', 'c', [image, shared], window);
+  const second = g.node('Conv', 'c.bias', [first, shared], window);
+  const both = g.constant('gamma and variance', noise([3], 0.1, 1));
+  const beta = g.constant('beta', noise([3]));
+  const mean = g.constant('mean', noise([3]));
+  const norm = g.node('BatchNormalization', 'n', [second, both, beta, mean, both], { epsilon: 1e-3 });
+  const rows = g.node('Reshape', 'rows', [norm, g.constant('rows.shape', int64([3], [0, 3, -1]))], {});
+  const parts = ['r.weight', 'r.bias', 'r.mean', 'r.var'].map(name =>
+    g.constant(name, name === 'r.var' ? noise([3], 0.1, 1) : noise([3])),
+  );
+  const last = g.node('BatchNormalization', 'r', [rows, ...parts], { epsilon: 1e-3 });
+  return {
+    ...makeBackbone(1),
+    graph: g.build([{ name: last, dtype: 'float32', shape: ['N', 3, 't'] }]),
+    stages: [first, last].map(value => ({ value, pooled: true })),
+  };
+}
+
+test('shared filters, names that look like made ones, a constant of two meanings, rows that are normalised', async () => {
+  const backbone = makeOddBackbone();
+  const pixels = noise([2, 3, SIZE, SIZE]);
+  const outputs = [{ name: 'r', dtype: 'float32', shape: ['N', 3, SIZE * SIZE] }] as const;
+  const wanted = await run({ ...backbone.graph, outputs }, { image: pixels });
+  for (const trainFrom of [0, 1, 2]) {
+    const g = graphBuilder('folded');
+    const value = g.input({ name: 'x', dtype: 'float32', shape: ['N', 3, SIZE, SIZE] });
+    addStages(g, backbone, { value }, { from: 0, to: 2, trainFrom });
+    const found = await run(g.build(outputs), { x: pixels });
+    assertClose(found.r!.data as Float32Array, [...(wanted.r!.data as Float32Array)], 1e-5, `from ${trainFrom}`);
+  }
+  assert.deepEqual(stageParameters(backbone), [['c.weight'], ['beta', 'r.weight', 'r.bias']]);
 });

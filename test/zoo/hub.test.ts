@@ -1,8 +1,8 @@
 // hf:owner/name: repositories as timm and exporters make them become a card with their weights or a model file, or are refused
 // with what would be taken.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { GraftError } from '../../src/base/errors.ts';
 import type { NoteEvent, ProgressEvent } from '../../src/base/events.ts';
@@ -10,7 +10,7 @@ import { cacheFolder } from '../../src/project/cache-folder.ts';
 import { writeSafetensors } from '../../src/tensor/safetensors.ts';
 import { buildBackbone } from '../../src/zoo/build-backbone.ts';
 import { findCard } from '../../src/zoo/cards.ts';
-import { resolveHubModel } from '../../src/zoo/hub.ts';
+import { HUB_PREFIX, type HubModel, resolveHubModel, suggestHub } from '../../src/zoo/hub.ts';
 import { readLicence, readTimmConfig } from '../../src/zoo/hub-config.ts';
 import { loadWeights } from '../../src/zoo/load-weights.ts';
 import { HUB_TOKEN, type HubServer, setVariables, startHub } from '../support/hub-server.ts';
@@ -76,7 +76,13 @@ test('a repository of timm becomes the card of its architecture, with its weight
   assert.ok(model.kind === 'card');
   assert.deepEqual([model.pinned, model.licence], [`hf:timm/some.lamb_in1k@${commit}`, 'apache-2.0']);
   const { card } = model;
-  assert.deepEqual(card.preprocess, { ...small.preprocess, size: 256, mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] });
+  assert.deepEqual(card.preprocess, {
+    ...small.preprocess,
+    size: 256,
+    mean: [0.5, 0.4, 0.3],
+    std: [0.2, 0.3, 0.4],
+    kernel: 'cubic',
+  });
   assert.equal(card.name, 'mobilenet_v3_small');
   assert.equal(card.variants[0].architecture, 'mobilenetv3_small_100');
   assert.deepEqual(card.weights.from, {
@@ -161,6 +167,141 @@ test('without a network the cached version is used, with a warning; what is not 
   );
 });
 
+/** The model, and the warnings on the way to it. */
+async function resolveWarned(spec: string, cache: string): Promise<[HubModel, string[]]> {
+  const warnings: string[] = [];
+  const steps = resolveHubModel(spec, cache);
+  for (;;) {
+    const { done, value } = await steps.next();
+    if (done) return [value, warnings];
+    if (value.type === 'warning') warnings.push(value.message);
+  }
+}
+
+test('a newer version that cannot be fetched whole leaves the cached one in use, online and offline', async t => {
+  const { hub, cache, hubCache } = await setUp(t);
+  const files = { 'config.json': JSON.stringify(config), 'README.md': README, 'model.safetensors': weights };
+  const commit = hub.push('timm/some', files);
+  const first = await drain(resolveHubModel('hf:timm/some', cache));
+  assert.equal(first.pinned, `hf:timm/some@${commit}`);
+  const ref = () => readFileSync(join(hubCache, 'models--timm--some', 'refs', 'main'), 'utf8');
+
+  const changed = writeSafetensors(new Map([...parameters, ['more', parameters.get('features.0.0.weight')!]]));
+  const next = hub.push('timm/some', {
+    ...files,
+    'config.json': JSON.stringify({ ...config }, null, 1),
+    'model.safetensors': changed,
+  });
+  hub.faults.push({ on: 'cdn', status: 404 });
+  await assert.rejects(drain(resolveHubModel('hf:timm/some', cache)), refusal('not-found', /timm\/some/));
+  assert.equal(ref(), commit);
+  hub.faults.splice(0, 1, { on: 'cdn', cutAfter: 0 });
+  const [found, warnings] = await resolveWarned('hf:timm/some', cache);
+  assert.deepEqual(found, first);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0]!, /cut the connection.* The cached version of timm\/some is used\.$/);
+  assert.equal(ref(), commit);
+  assert.deepEqual(await drain(resolveHubModel('hf:timm/some', cache, true)), first);
+
+  // Stopped by the user in the middle.
+  hub.faults.splice(0, 1, { on: 'cdn', pause: 20 });
+  const steps = resolveHubModel('hf:timm/some', cache);
+  for (let step = await steps.next(); step.value.type !== 'progress'; step = await steps.next()) assert.ok(!step.done);
+  await steps.return(undefined as never);
+  assert.deepEqual(await drain(resolveHubModel('hf:timm/some', cache, true)), first);
+  assert.equal(ref(), commit);
+
+  hub.faults.length = 0;
+  assert.equal((await drain(resolveHubModel('hf:timm/some', cache))).pinned, `hf:timm/some@${next}`);
+  assert.equal(ref(), next);
+});
+
+test('offline lists what is a backbone among all that is cached, a dozen at most', async t => {
+  const { cache, hubCache } = await setUp(t);
+  const put = (folder: string, files: Readonly<Record<string, string>>) => {
+    const commit = '0123456789'.repeat(4);
+    const root = join(hubCache, folder);
+    mkdirSync(join(root, 'refs'), { recursive: true });
+    writeFileSync(join(root, 'refs', 'main'), commit);
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(root, 'snapshots', commit, path)), { recursive: true });
+      writeFileSync(join(root, 'snapshots', commit, path), text);
+    }
+  };
+  const timm = { 'config.json': JSON.stringify(config), 'model.safetensors': 'x' };
+  put('models--bert--uncased', { ...timm, 'config.json': '{"model_type": "bert", "architectures": ["BertModel"]}' });
+  put('models--a--broken', { ...timm, 'config.json': '[' });
+  put('models--a--vast', { ...timm, 'config.json': JSON.stringify(config) + ' '.repeat(2 ** 20) });
+  put('models--a--vit', { ...timm, 'config.json': '{"architecture": "vit_tiny"}' });
+  put('models--a--weightless', { 'config.json': timm['config.json'] });
+  put('models--bad\x1b[31m--name', timm);
+  put('models--lonely', timm);
+  put('datasets--a--data', timm);
+  put('models--b--network', { 'onnx/model.onnx': 'x' });
+  put('models--b--some', timm);
+  const hint = async () =>
+    ((await drain(resolveHubModel('hf:a/none', cache, true)).catch((error: unknown) => error)) as GraftError).hint;
+  assert.match((await hint())!, /Cached, and usable offline: hf:b\/network, hf:b\/some\.$/);
+  for (let i = 10; i < 30; i++) put(`models--c--n${i}`, timm);
+  assert.equal((await hint())!.split('hf:').length - 1, 12);
+});
+
+test('weights of another kind beside a cached network do not hide what the repository has', async t => {
+  const { hub, cache, hubCache } = await setUp(t);
+  const commit = hub.push('a/b', {
+    'config.json': '{"model_type": "convnext"}',
+    'model.onnx': 'x',
+    'model.safetensors': 'y',
+  });
+  const snapshot = join(hubCache, 'models--a--b', 'snapshots', commit);
+  mkdirSync(snapshot, { recursive: true });
+  writeFileSync(join(snapshot, 'config.json'), '{"model_type": "convnext"}');
+  writeFileSync(join(snapshot, 'model.safetensors'), 'y');
+  assert.equal((await drain(resolveHubModel(`hf:a/b@${commit}`, cache))).kind, 'file');
+  assert.ok(existsSync(join(snapshot, 'model.onnx')));
+});
+
+test('without a network nothing that only a request needs is looked at', async t => {
+  const { hub, cache } = await setUp(t);
+  hub.push('timm/some', { 'config.json': JSON.stringify(config), 'model.safetensors': weights });
+  const first = await drain(resolveHubModel('hf:timm/some', cache));
+  setVariables(t, { HF_TOKEN: 'nonsense', HF_ENDPOINT: 'nonsense' });
+  assert.deepEqual(await drain(resolveHubModel('hf:timm/some', cache, true)), first);
+  await assert.rejects(drain(resolveHubModel('hf:timm/some', cache)), refusal('usage', /HF_ENDPOINT|HF_TOKEN/));
+});
+
+test('names that were perhaps meant for the Hub', () => {
+  const commit = 'a'.repeat(40);
+  for (const [name, suggested] of [
+    ['timm/resnet18.a1_in1k', 'timm/resnet18.a1_in1k'],
+    ['HF:timm/some@main', 'timm/some@main'],
+    ['Hf:huggingface.co/timm/some', 'timm/some'],
+    ['https://huggingface.co/timm/some', 'timm/some'],
+    ['http://hf.co/timm/some/?library=timm#files', 'timm/some'],
+    [`https://huggingface.co/timm/some/tree/${commit}`, `timm/some@${commit}`],
+    ['https://huggingface.co/timm/some/blob/main/model.onnx', 'timm/some@main'],
+    ['https://huggingface.co/a/net.onnx', 'a/net.onnx'],
+  ]) {
+    assert.equal(suggestHub(name!), HUB_PREFIX + suggested, name);
+  }
+  for (const name of [
+    'resnet18',
+    'hf:timm/some',
+    './timm/some',
+    '../timm/some',
+    '/timm/some',
+    'a/b/c',
+    'models/net.onnx',
+    'models/Net.TFLITE',
+    'a/b c',
+    'https://huggingface.co/timm',
+    'https://example.org/timm/some',
+    `https://huggingface.co/${'a/'.repeat(1e6)}`,
+  ]) {
+    assert.equal(suggestHub(name), undefined, name.slice(0, 100));
+  }
+});
+
 test('a private repository opens with HF_TOKEN', async t => {
   const { hub, cache } = await setUp(t);
   hub.push('me/mine', { 'config.json': JSON.stringify(config), 'model.safetensors': weights }, 'private');
@@ -237,6 +378,8 @@ test('what cannot be used is refused with what could be', async t => {
     [cfg({ mean: [0.5, 0.5] }), 'bad-model', /for mean; three numbers/],
     [cfg({ mean: 'x'.repeat(1000) }), 'bad-model', /^config.json of a\/b has "x{79} for mean/],
     [cfg({ std: [0.5, 0.5, 0] }), 'bad-model', /for std; three numbers above 0/],
+    [cfg({ interpolation: 'random' }), 'bad-model', /"random" for interpolation; one of bilinear, bicubic, lanczos is/],
+    [cfg({ interpolation: 3 }), 'bad-model', /has 3 for interpolation/],
     [timm({ architecture: ['x'] }), 'bad-model', /for architecture; a name is wanted/],
     [timm({ pretrained_cfg: [] }), 'bad-model', /for pretrained_cfg; an object/],
     [{ 'config.json': '[1' }, 'bad-model', /config\.json of a\/b is not JSON/],
@@ -257,6 +400,18 @@ test('licences in front matter', () => {
   assert.equal(readLicence('---\nlicense:\n- mit\n---\n'), undefined);
   assert.equal(readLicence('# A model\nlicense: mit\n'), undefined);
   assert.equal(readLicence(`---\nlicense: ${'x'.repeat(200)}\n---\n`), undefined);
+  assert.equal(readLicence("---\nlicense:   'cc-by-4.0' # odd\n---\n"), 'cc-by-4.0');
+  assert.equal(readLicence('---\nlicense: mit # odd\n---\n'), 'mit');
+  assert.equal(readLicence('---\nlicense: # odd\n---\n'), undefined);
+  for (const front of [
+    `license:${' '.repeat(20_000)}`,
+    `license: a${' a'.repeat(20_000)}"`,
+    'license: x\n'.repeat(2e5),
+  ]) {
+    const start = performance.now();
+    readLicence(`---\n${front}\n---\n`);
+    assert.ok(performance.now() - start < 1000);
+  }
 });
 
 test('a config of timm gives what it says and nothing else', () => {
@@ -265,6 +420,7 @@ test('a config of timm gives what it says and nothing else', () => {
     numFeatures: undefined,
     firstConv: undefined,
     classifier: undefined,
+    interpolation: undefined,
     changes: [],
   });
 });

@@ -156,6 +156,7 @@ async function hubOf(t: TestContext, value: number) {
     HF_ENDPOINT: hub.url,
     HF_HUB_CACHE: join(folder, 'hub'),
     HF_TOKEN: undefined,
+    HF_TOKEN_PATH: join(folder, 'token'),
     HF_HUB_OFFLINE: undefined,
   });
   hub.push(LARGE_REPO, { 'model.safetensors': writeSafetensors(new Map([['a', float32([1], [value])]])) });
@@ -200,7 +201,7 @@ test('without a network the message says what works', async t => {
   };
   const load = () => drain(loadWeights(findCard('mobilenet_v2'), cache, { offline: true }));
   await assert.rejects(load(), offline(/mobilenet_v3_large is cached and works offline\.$/));
-  hub.push('somebody/leaves', { 'config.json': '{}', 'model.safetensors': 'x' });
+  hub.push('somebody/leaves', { 'config.json': '{"architecture": "resnet18"}', 'model.safetensors': 'x' });
   const { fetchHubFile } = await import('../../src/hub/fetch-file.ts');
   const { readHubSettings } = await import('../../src/hub/settings.ts');
   for (const path of ['config.json', 'model.safetensors']) {
@@ -212,6 +213,39 @@ test('without a network the message says what works', async t => {
     drain(loadWeights(card, cache, { offline: true })),
     refusal('offline', /MobileNetV3-Small are not in the cache.*nothing may be fetched/),
   );
+});
+
+/** A proxy of whoever runs the tests does not lead to this computer. */
+const noProxy = Object.fromEntries(
+  ['http_proxy', 'https_proxy', 'proxy', 'npm_config_proxy', 'npm_config_https_proxy'].flatMap(name => [
+    [name, undefined],
+    [name.toUpperCase(), undefined],
+  ]),
+);
+
+test('HF_HUB_OFFLINE keeps weights of the npm registry from being fetched too', async t => {
+  const cache = await temporaryFolder(t);
+  let requests = 0;
+  const server = createServer((_, response) => {
+    requests++;
+    response.writeHead(404).end('{}');
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  setVariables(t, {
+    npm_config_registry: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    npm_config_cache: join(cache, 'npm'),
+    HF_HUB_CACHE: join(cache, 'hub'),
+    HF_HUB_OFFLINE: '1',
+    ...noProxy,
+  });
+  await assert.rejects(drain(loadWeights(card, cache)), (error: GraftError) => {
+    assert.equal(error.code, 'offline');
+    assert.match(error.message, /MobileNetV3-Small are not in the cache.*nothing may be fetched/);
+    assert.match(error.hint!, /without --offline and HF_HUB_OFFLINE/);
+    return true;
+  });
+  assert.equal(requests, 0);
 });
 
 test('a registry that serves something else, or nothing, is told apart', async t => {
@@ -231,6 +265,8 @@ test('a registry that serves something else, or nothing, is told apart', async t
   setVariables(t, {
     npm_config_registry: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     npm_config_cache: join(cache, 'npm'),
+    ...noProxy,
+    HF_HUB_OFFLINE: undefined,
   });
   await assert.rejects(drain(loadWeights(card, cache)), refusal('bad-weights', /arrived damaged/));
   answer = 'missing';
