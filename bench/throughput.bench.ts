@@ -4,7 +4,8 @@
 //
 // For each backbone of the zoo, or those that are named, rounds of graft (support/graft-steps.ts) and PyTorch (throughput.py,
 // in both of its layouts) take turns, each in a process of its own. A step is forward, backward and AdamW; photos are decoded
-// beforehand, weights are random. Prints a table and writes bench/results/throughput.json once all backbones are in it.
+// beforehand, weights are random. Prints a table and writes bench/results/throughput.json; backbones that are named take the
+// place of their own rows in it.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ import { openRecordCache } from '../src/train/record-cache.ts';
 import { cards, DEFAULT_BACKBONE, findCard } from '../src/zoo/cards.ts';
 import { CLASSES, openRandomBackbone } from './support/open-backbone.ts';
 import { writePeerNetwork } from './support/peer-network.ts';
-import { describeMachine, saveResults } from './support/save-results.ts';
+import { describeMachine, loadResults, saveResults } from './support/save-results.ts';
 import { mean, median, round } from './support/statistics.ts';
 import { pictureKey, type StepsJob, type StepsReport } from './support/steps-job.ts';
 import { timeProcess } from './support/time-process.ts';
@@ -64,8 +65,17 @@ const sides = {
 type Side = keyof typeof sides;
 const names = Object.keys(sides) as Side[];
 
-const rows: Record<string, unknown>[] = [];
-const summaries: Record<string, unknown>[] = [];
+/** A row of the results. */
+type Row = Readonly<Record<string, unknown>> & { readonly backbone: string };
+
+/** What the results file holds. */
+interface Results {
+  readonly summary: readonly Row[];
+  readonly rows: readonly Row[];
+}
+
+const rows: Row[] = [];
+const summaries: Row[] = [];
 for (const backbone of backbones) {
   const job: StepsJob = {
     backbone,
@@ -136,6 +146,10 @@ for (const backbone of backbones) {
 rmSync(work, { recursive: true });
 console.table(rows);
 console.table(summaries);
-if (positionals.length === 0) {
-  saveResults('throughput', { machine: describeMachine(), summary: summaries, rows });
-}
+// Named backbones take the place of their own rows.
+const before: Results = positionals.length > 0 ? loadResults('throughput') : { summary: [], rows: [] };
+const others = <R extends Row>(list: readonly R[]) => list.filter(({ backbone }) => !backbones.includes(backbone));
+const summary = all
+  .map(name => [...others(before.summary), ...summaries].find(({ backbone }) => backbone === name))
+  .filter(row => row !== undefined);
+saveResults('throughput', { machine: describeMachine(), summary, rows: [...others(before.rows), ...rows] });

@@ -13,6 +13,7 @@ import { finishGraph } from '../src/onnx/convert.ts';
 import { convertNodes } from '../src/onnx/convert-graph.ts';
 import type { Value } from '../src/onnx/convert-node.ts';
 import { startDraft } from '../src/onnx/draft.ts';
+import { externalFiles } from '../src/onnx/external-data.ts';
 import { ModelProtoSchema, TensorProtoSchema } from '../src/onnx/generated/onnx_pb.ts';
 import type { Literal, OnnxModel, OnnxTensor } from '../src/onnx/model.ts';
 import { readOnnxModel } from '../src/onnx/read-model.ts';
@@ -99,7 +100,7 @@ function tell(error: unknown): string {
 }
 
 function readData(file: string): OnnxTensor {
-  return readTensor(fromBinary(TensorProtoSchema, readFileSync(file)), undefined);
+  return readTensor(fromBinary(TensorProtoSchema, readFileSync(file)), externalFiles(undefined));
 }
 
 async function tryData(bytes: Uint8Array, model: OnnxModel, data: string, kind: Kind): Promise<string> {

@@ -1,5 +1,5 @@
 // Writes what a benchmark found to bench/results, for the docs and their tests.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { root } from './time-process.ts';
@@ -15,3 +15,7 @@ export function saveResults(name: string, results: unknown): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(results, null, 2)}\n`);
 }
+
+/** What bench/results/NAME.json holds. */
+export const loadResults = <T>(name: string): T =>
+  JSON.parse(readFileSync(join(root, `bench/results/${name}.json`), 'utf8')) as T;

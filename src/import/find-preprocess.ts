@@ -42,6 +42,12 @@ export interface PixelEvidence extends PixelScale {
   readonly source: string;
 }
 
+/** What files say: the model's own, and one beside it. */
+export interface Evidences {
+  readonly own?: PixelEvidence | undefined;
+  readonly beside?: PixelEvidence | undefined;
+}
+
 /** What is known of the pixels of a file. */
 export interface FoundPixels {
   /** In the order of the network's input after what was taken out of the graph. */
@@ -49,35 +55,81 @@ export interface FoundPixels {
   /** Whether the network reads blue first. */
   readonly isBgr: boolean;
   readonly source: string;
+  /** A sentence for the user whose words are not the file's. */
+  readonly contradiction: string | undefined;
 }
 
 /**
- * The scale of the pixels that `image` of a stripped network is made of: what the user says, else the first evidence, else
- * what the graph does to its input. A normalisation that was taken out of the graph comes on top of the other two.
- * @param evidence from the file itself and the files beside it, the most trustworthy first.
+ * The scale of the pixels that `image` of a stripped network is made of: what the user says, else the file, else what the
+ * graph does to its input, else a file beside it. A normalisation that was taken out of the graph comes on top.
  * @param guess a likely way, for the hint where nothing says it.
- * @throws GraftError `usage` when nothing says it.
+ * @throws GraftError `usage` when nothing says it, and when what is said makes no sense with the graph's normalisation.
  */
 export function findPixels(
   file: string,
   { scale, shift }: Pick<StrippedInput, 'scale' | 'shift'>,
-  evidence: readonly PixelEvidence[],
+  { own, beside }: Evidences,
   options: PixelOptions,
   guess: () => PixelsName | undefined = () => undefined,
 ): FoundPixels {
-  const said = saidBy(options) ?? evidence[0] ?? guessFromGraph(scale, shift);
+  const byUser = saidBy(options);
+  const said = byUser ?? own ?? guessFromGraph(scale, shift) ?? beside;
   if (!said) {
     const likely = guess();
     throw new GraftError(
       'usage',
       `${file} does not say how its pixels are scaled, and neither does a file beside it.`,
-      `Say it as the network was trained: --pixels imagenet (less the mean of ImageNet, in its deviations: PyTorch, timm), signed (-1 to 1: TensorFlow), unit (0 to 1), bytes (0 to 255: the network scales them itself) or caffe (blue first, 0 to 255 less the mean).${
+      `Say it as the network was trained; exported from PyTorch? --pixels imagenet. They are: imagenet (less the mean of ImageNet, in its deviations: PyTorch, timm), signed (-1 to 1: TensorFlow), unit (0 to 1), bytes (0 to 255: the network scales them itself) or caffe (blue first, 0 to 255 less the mean).${
         likely ? ` Its first BatchNorm was trained on pixels like ${likely}.` : ''
       }`,
     );
   }
-  return { scale: joinScale(said, scale, shift), isBgr: options.pixels === 'caffe', source: said.source };
+  const joined = joinScale(said, scale, shift);
+  if (said === byUser || said === beside) refuseImplausible(file, said, joined, scale, shift);
+  const contradiction = byUser && own && !isAlike(byUser, own) ? contradict(file, byUser, own) : undefined;
+  return { scale: joined, isBgr: options.pixels === 'caffe', source: said.source, contradiction };
 }
+
+/** Means and deviations of 0..1 that networks which read photos may have; those of `bytes` besides. */
+const MEAN_BOUNDS = [-0.1, 1.1] as const;
+const DEVIATION_BOUNDS = [0.05, 2] as const;
+
+/** Refuses a scale that, on top of the graph's own normalisation, is none that a network is trained with. */
+function refuseImplausible(
+  file: string,
+  said: PixelEvidence,
+  joined: PixelScale,
+  scale: Channels,
+  shift: Channels,
+): void {
+  const isInside = (value: number, [low, high]: readonly [number, number]) => value >= low && value <= high;
+  const isPlausible = joined.std.every(
+    (std, c) =>
+      isInside(joined.mean[c]!, MEAN_BOUNDS) &&
+      (isInside(std, DEVIATION_BOUNDS) || Math.abs(255 * std - 1) < RANGE_TOLERANCE),
+  );
+  const isNormalised = scale.some(factor => factor !== 1) || shift.some(added => added !== 0);
+  if (isPlausible || !isNormalised) return;
+  const graph = `its first steps multiply by ${listed(scale)} and add ${listed(shift)}`;
+  const own = guessFromGraph(scale, shift) ? 'Leave it out: the network tells by itself' : 'Say it as the file is fed';
+  throw new GraftError(
+    'usage',
+    `${file} scales its pixels itself (${graph}), and ${said.source} they come scaled before (mean ${listed(said.mean)}, deviation ${listed(said.std)}): together that is a mean of ${listed(joined.mean)} and a deviation of ${listed(joined.std)} of 0..1.`,
+    `${own}, before those steps: --pixels bytes (0 to 255) or unit (0 to 1) in most cases.`,
+  );
+}
+
+/** Three numbers for a sentence. */
+export const listed = (values: Channels): string => values.map(value => Number(value.toPrecision(4))).join(', ');
+
+/** Whether two scales differ by no more than the rounding of a quantised input. */
+const isAlike = (a: PixelScale, b: PixelScale): boolean =>
+  a.mean.every(
+    (mean, c) => Math.abs(mean - b.mean[c]!) < RANGE_TOLERANCE && Math.abs(a.std[c]! / b.std[c]! - 1) < RANGE_TOLERANCE,
+  );
+
+const contradict = (file: string, byUser: PixelEvidence, own: PixelEvidence): string =>
+  `${file} wants other pixels, ${own.source} (mean ${listed(own.mean)}, deviation ${listed(own.std)} of 0..1), than what is used, ${byUser.source} (mean ${listed(byUser.mean)}, deviation ${listed(byUser.std)}).`;
 
 function saidBy({ pixels, mean, std }: PixelOptions): PixelEvidence | undefined {
   if ((mean === undefined) !== (std === undefined) || (pixels !== undefined && mean !== undefined)) {

@@ -2,13 +2,11 @@
 import type { Graph, Node } from '../onnx/graph.ts';
 import type { Shape } from '../onnx/shapes.ts';
 import type { Stage } from '../zoo/backbone.ts';
+import { choosePooled } from '../zoo/pool-stages.ts';
 import { channelsLastValues, depthFirst } from './walk-graph.ts';
 
 /** Most stages of a backbone. */
 const MAX_STAGES = 30;
-
-/** Widest features when every stage is among them; beyond that only the last stage of each resolution is. */
-const MAX_FEATURES = 3000;
 
 /** Nodes in the order of the stages, and the stages. */
 export interface FoundStages {
@@ -33,16 +31,14 @@ export function findStages(graph: Graph, shapes: ReadonlyMap<string, Shape>): Fo
   const output = graph.outputs[0]!.name;
   const nodes = depthFirst(graph, output);
   const units = thin(joinBlocks(joinLight(unitsOf(graph, nodes, shapes), shapes), shapes));
-  const widths = units.map(({ shape }) => channelsOf(shape));
-  const isWide = widths.reduce((sum, width) => sum + width, 0) > MAX_FEATURES;
-  const stages = units.map(({ value, shape }, i) => {
-    const next = units[i + 1];
-    return { value, pooled: !isWide || !next || resolutionOf(next.shape) !== resolutionOf(shape) };
-  });
+  const pooled = choosePooled(units.map(({ shape }) => ({ channels: channelsOf(shape), side: positionsAlong(shape) })));
+  const stages = units.map(({ value }, i) => ({ value, pooled: pooled[i]! }));
   return { nodes, stages };
 }
 
 const channelsOf = (shape: Shape): number => (shape.length === 4 ? shape[1]! : shape.at(-1)!);
+/** Images are square. */
+const positionsAlong = (shape: Shape): number => (shape.length === 4 ? shape[2]! : shape[1]!);
 const resolutionOf = (shape: Shape): string => (shape.length === 4 ? shape.slice(2) : shape.slice(1, 2)).join();
 
 /** Ops whose results have their numbers in another order than images and lists of tokens. */

@@ -1,8 +1,8 @@
 // Guesses from the first BatchNormalization what pixels a network was trained on, for the hint of an error.
+import { IMAGE } from '../onnx/convert.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type PixelScale, type PixelsName, pixelScales } from './find-preprocess.ts';
-import { IMAGE } from './strip-input.ts';
 
 /**
  * Statistics of photos, of pixels in the range 0..1: mean and deviation of red, green and blue in ImageNet, the correlation of

@@ -6,7 +6,7 @@ import type { Graph } from '../onnx/graph.ts';
 import { inferShapes, type Shape } from '../onnx/shapes.ts';
 import type { Backbone } from '../zoo/backbone.ts';
 import { findHead } from './find-head.ts';
-import { findPixels, type PixelEvidence, type PixelOptions } from './find-preprocess.ts';
+import { findPixels, listed, type PixelEvidence, type PixelOptions } from './find-preprocess.ts';
 import { findStages } from './find-stages.ts';
 import { guessPixels } from './guess-pixels.ts';
 import { prefixed, prefixNames } from './prefix-names.ts';
@@ -37,6 +37,10 @@ export interface Classifier {
   readonly size?: readonly [height: number, width: number];
   /** What the file itself says of its pixels, the most trustworthy first. */
   readonly evidence: readonly PixelEvidence[];
+  /** How photos were resampled in training, where the file itself says it. */
+  readonly kernel?: Preprocess['kernel'];
+  /** Files that hold weights, as the model names them: paths below its folder. */
+  readonly externalFiles?: readonly string[];
   /** As the file says. */
   readonly licence?: string;
 }
@@ -48,30 +52,32 @@ export interface Classifier {
  * scaled or the size is not the network's.
  */
 export function makeBackbone(
-  { graph, size: made, evidence, weights }: Omit<Classifier, 'licence'> & Pick<Backbone, 'weights'>,
+  { graph, size: made, evidence, kernel, weights }: Omit<Classifier, 'licence'> & Pick<Backbone, 'weights'>,
   companion: Companion | undefined,
   options: ImportOptions,
 ): ImportedBackbone {
   const file = basename(weights.file);
-  const stripped = stripInput(graph);
+  const stripped = withFile(file, () => stripInput(graph));
   const size = pickSize(file, stripped.size ?? made, companion, options);
   const dims = { N: 1, H: size, W: size };
   const shapesOf = (network: Graph) => orRefuse(file, size, () => inferShapes(network, dims));
   shapesOf(stripped.graph);
-  const { graph: headless, dropped } = findHead(stripped.graph, dims);
+  const { graph: headless, note } = withFile(file, () => findHead(stripped.graph, dims));
   const shapes = shapesOf(headless);
   const { nodes, stages } = findStages(headless, shapes);
   const isBgr = options.pixels === 'caffe';
   const ordered = isBgr ? toRgb(file, { ...headless, nodes }) : { ...headless, nodes };
-  const notes = dropped ? [dropped] : [];
+  const notes = note ? [note] : [];
   let { preprocess } = options;
   if (!preprocess) {
-    const all = companion ? [...evidence, companion] : evidence;
-    const { scale, source } = findPixels(file, stripped, all, options, () => guessPixels(stripped.graph));
+    const evidences = { own: evidence[0], beside: companion?.pixels };
+    const found = findPixels(file, stripped, evidences, options, () => guessPixels(stripped.graph));
+    const { scale, source, contradiction } = found;
     const reversed = ([a, b, c]: Channels): Channels => (isBgr ? [c, b, a] : [a, b, c]);
     const [mean, std] = [reversed(scale.mean), reversed(scale.std)];
-    preprocess = { size, fit: 'squash', kernel: companion?.kernel ?? 'linear', mean, std };
+    preprocess = { size, fit: 'squash', kernel: kernel ?? companion?.kernel ?? 'linear', mean, std };
     notes.push(`Pixels are scaled ${source}: mean ${listed(mean)}, deviation ${listed(std)} of 0..1.`);
+    if (contradiction) notes.push(contradiction);
   }
   return {
     name: nameOf(file),
@@ -83,8 +89,6 @@ export function makeBackbone(
     notes,
   };
 }
-
-const listed = (values: Channels): string => values.map(value => Number(value.toFixed(4))).join(', ');
 
 /** Files and folders are named after a backbone: other characters than these become underscores. */
 function nameOf(file: string): string {
@@ -119,6 +123,16 @@ function pickSize(
     );
   }
   return height;
+}
+
+/** The same with the file's name in front of what went wrong. */
+function withFile<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof GraftError)) throw error;
+    throw new GraftError(error.code, `${file}: ${error.message}`, error.hint, error);
+  }
 }
 
 /** Shapes that contradict each other come from a size that the network cannot take, or from a damaged file. */

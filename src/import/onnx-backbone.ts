@@ -1,9 +1,10 @@
-// A classifier out of an ONNX file, with what the type of its input says of its pixels.
+// A classifier out of an ONNX file, with what graft's own description and the type of its input say of its pixels.
 import { convertOnnx } from '../onnx/convert.ts';
 import type { OnnxModel } from '../onnx/model.ts';
 import { readOnnxModel } from '../onnx/read-model.ts';
 import { type PixelEvidence, pixelScales } from './find-preprocess.ts';
 import type { Classifier } from './make-backbone.ts';
+import { DESCRIPTION_KEY, readDescription } from './read-description.ts';
 
 /** Sizes for files that take images of any. */
 export interface OnnxSizes {
@@ -20,11 +21,13 @@ export interface OnnxSizes {
  */
 export function readOnnxClassifier(bytes: Uint8Array, folder: string, { asked, usual }: OnnxSizes): Classifier {
   const model = readOnnxModel(bytes, folder);
-  const size = asked ?? (takesAnySize(model) ? usual : undefined);
+  const described = readDescription(model.metadata[DESCRIPTION_KEY]);
+  const size = asked ?? (takesAnySize(model) ? (described?.size ?? usual) : undefined);
   const { graph, height, width, input } = convertOnnx(model, size === undefined ? {} : { size });
   const evidence: PixelEvidence[] =
     input.dtype === 'uint8' ? [{ ...pixelScales.bytes, source: 'as the type of its input tells' }] : [];
-  return { graph, size: [height, width], evidence };
+  const { externalFiles } = model;
+  return { graph, size: [height, width], evidence, externalFiles, ...(described && { kernel: described.kernel }) };
 }
 
 /** Whether the sides of the input's image are free. */

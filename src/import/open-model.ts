@@ -5,7 +5,6 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import { findExternalFile } from '../onnx/external-data.ts';
-import { externalFiles } from '../onnx/external-files.ts';
 import { tfliteSchema } from '../tflite/schema.ts';
 import { type ImportedBackbone, type ImportOptions, makeBackbone } from './make-backbone.ts';
 import { readOnnxClassifier } from './onnx-backbone.ts';
@@ -31,30 +30,32 @@ export interface OpenOptions extends ImportOptions {
 export async function openModelFile(path: string, options: OpenOptions = {}): Promise<ImportedBackbone> {
   const bytes = await readBytes(path);
   const folder = dirname(path);
-  const companion = options.preprocess ? undefined : await readCompanions(options.companions ?? folder);
+  const companion = saysAll(options) ? undefined : await readCompanions(options.companions ?? folder);
   const sizes = { asked: options.size, usual: companion?.size };
   const format = formatOf(path, bytes);
   const found = withPath(path, () =>
     format === 'tflite' ? readTfliteClassifier(bytes) : readOnnxClassifier(bytes, folder, sizes),
   );
+  const { licence, externalFiles = [], ...classifier } = found;
   const hash = createHash('sha256').update(bytes);
-  if (format === 'onnx') {
-    for (const location of externalFiles(bytes)) {
-      const file = withPath(path, () => findExternalFile(location, folder, 'a tensor').path);
-      for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
-    }
+  for (const location of externalFiles) {
+    const file = withPath(path, () => findExternalFile(location, folder, 'a tensor').path);
+    for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
   }
-  const { licence, ...classifier } = found;
   const weights = { file: path, sha256: hash.digest('hex'), ...(licence && { licence }) };
   return makeBackbone({ ...classifier, weights }, companion, options);
 }
 
+/** Whether nothing is left that a file beside the model could say. */
+const saysAll = ({ preprocess, pixels, mean, size }: OpenOptions): boolean =>
+  preprocess !== undefined || (size !== undefined && (pixels !== undefined || mean !== undefined));
+
 /** The format of a file; throws `bad-model` with what it seems to be when it is of none that is read. */
 function formatOf(path: string, bytes: Uint8Array): 'onnx' | 'tflite' {
   if (Buffer.from(bytes.subarray(4, 8)).toString('latin1') === tfliteSchema.identifier) return 'tflite';
-  const { format, kind, hint } = sniffModel(bytes);
+  const { format, kind, hint } = sniffModel(bytes, '.onnx or .tflite');
   // A few writers begin an ONNX file with another field than the one by which it is told.
-  if (format === 'onnx' || (format === 'other' && kind !== 'empty' && path.endsWith('.onnx'))) return 'onnx';
+  if (format === 'onnx' || (format === 'unknown' && path.endsWith('.onnx'))) return 'onnx';
   const sentence = kind === 'empty' ? 'it is empty' : `it seems to be ${kind}`;
   throw new GraftError('bad-model', `${path} is no .onnx or .tflite model: ${sentence}.`, advice[format] ?? hint);
 }

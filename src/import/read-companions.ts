@@ -22,7 +22,8 @@ import type { PixelEvidence } from './find-preprocess.ts';
 const MAX_BYTES = 2 ** 20;
 
 /** What a file beside a model says. */
-export interface Companion extends PixelEvidence {
+export interface Companion {
+  readonly pixels?: PixelEvidence;
   /** Height and width of the input, in pixels; undefined where it does not say. */
   readonly size?: number;
   readonly kernel?: Preprocess['kernel'];
@@ -37,19 +38,55 @@ const kernels: Readonly<Record<string, Preprocess['kernel']>> = {
   bicubic: 'cubic',
 };
 
+/** A kind of file. */
+interface CompanionKind {
+  readonly name: string;
+  /** Whether every file of the name is of the kind: one that is damaged is refused. */
+  readonly isOwnName: boolean;
+  /** Keys that tell the kind. */
+  readonly keys: readonly string[];
+  read(fields: Fields, where: string): Companion;
+}
+
+const kinds: readonly CompanionKind[] = [
+  {
+    name: 'preprocessor_config.json',
+    isOwnName: true,
+    keys: [
+      'image_mean',
+      'image_std',
+      'do_normalize',
+      'do_rescale',
+      'do_resize',
+      'rescale_factor',
+      'size',
+      'crop_size',
+      'resample',
+      'image_processor_type',
+      'feature_extractor_type',
+    ],
+    read: ofPreprocessor,
+  },
+  { name: 'config.json', isOwnName: false, keys: ['architecture', 'pretrained_cfg', 'input_size'], read: ofTimm },
+];
+
 /**
- * What the files in `folder` say; undefined when there are none, or they say nothing of mean and deviation.
+ * What the files in `folder` say: the first that has mean and deviation, else the first that has a size. Files that are not
+ * Hugging Face's and timm's by their keys are passed over; undefined when there are no others.
  * @throws GraftError `bad-model` for a file that is damaged or has a value that cannot be used.
  */
 export async function readCompanions(folder: string): Promise<Companion | undefined> {
-  return (
-    (await readCompanion(join(folder, 'preprocessor_config.json'), ofPreprocessor)) ??
-    (await readCompanion(join(folder, 'config.json'), ofTimm))
-  );
+  const found: Companion[] = [];
+  for (const kind of kinds) {
+    const file = join(folder, kind.name);
+    const fields = await readFields(file, kind.isOwnName);
+    if (fields && kind.keys.some(key => Object.hasOwn(fields, key))) found.push(kind.read(fields, file));
+  }
+  return found.find(({ pixels }) => pixels) ?? found.find(({ size }) => size !== undefined);
 }
 
 /** x = (pixel * rescale_factor - image_mean) / image_std, each of which may be switched off. */
-function ofPreprocessor(fields: Fields, where: string): Companion | undefined {
+function ofPreprocessor(fields: Fields, where: string): Companion {
   const rescale = readNumber(fields.rescale_factor, 'rescale_factor', where) ?? 1 / 255;
   const factor = 255 * (fields.do_rescale === false ? 1 : rescale);
   if (!(factor > 0 && Number.isFinite(factor))) {
@@ -63,12 +100,10 @@ function ofPreprocessor(fields: Fields, where: string): Companion | undefined {
   const isNormalised = fields.do_normalize !== false;
   const mean = isNormalised ? imageMean : ([0, 0, 0] as const);
   const std = isNormalised ? imageStd : ([1, 1, 1] as const);
-  if (!mean || !std) return undefined;
   const scale = ([red, green, blue]: Triple): Triple => [red / factor, green / factor, blue / factor];
   return {
-    mean: scale(mean),
-    std: scale(std),
-    source: 'as preprocessor_config.json beside it says',
+    ...(mean &&
+      std && { pixels: { mean: scale(mean), std: scale(std), source: 'as preprocessor_config.json beside it says' } }),
     ...withKernel(fields.resample),
     ...(size !== undefined && { size }),
   };
@@ -85,13 +120,10 @@ function readPreprocessorSize(fields: Fields, where: string): number | undefined
   return readSide(height ?? edge, key, where);
 }
 
-function ofTimm(config: Fields, where: string): Companion | undefined {
+function ofTimm(config: Fields, where: string): Companion {
   const { mean, std, size } = readTimmPixels(config, where);
-  if (!mean || !std) return undefined;
   return {
-    mean,
-    std,
-    source: 'as config.json beside it says',
+    ...(mean && std && { pixels: { mean, std, source: 'as config.json beside it says' } }),
     ...withKernel(pretrainedFields(config, where).interpolation),
     ...(size !== undefined && { size }),
   };
@@ -102,25 +134,22 @@ const withKernel = (value: unknown) => {
   return Object.hasOwn(kernels, key) ? { kernel: kernels[key]! } : {};
 };
 
-/** What `read` finds in a JSON file; undefined when there is none. */
-async function readCompanion(
-  file: string,
-  read: (fields: Fields, where: string) => Companion | undefined,
-): Promise<Companion | undefined> {
-  let text: string;
+/** The object in a JSON file; undefined when there is none. What is wrong is an error where it is `strict`. */
+async function readFields(file: string, strict: boolean): Promise<Fields | undefined> {
   try {
-    const { size } = await stat(file);
-    if (size > MAX_BYTES) {
+    const found = await stat(file);
+    if (!strict && (!found.isFile() || found.size > MAX_BYTES)) return undefined;
+    if (found.size > MAX_BYTES) {
       throw new GraftError(
         'bad-model',
-        `${file} has ${size} bytes, and up to ${MAX_BYTES} are read.`,
+        `${file} has ${found.size} bytes, and up to ${MAX_BYTES} are read.`,
         'Move the model into a folder of its own.',
       );
     }
-    text = await readFile(file, 'utf8');
+    return parseFields(await readFile(file, 'utf8'), file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (!strict && error instanceof GraftError) return undefined;
     throw explainSystemError(error, file);
   }
-  return read(parseFields(text, file), file);
 }

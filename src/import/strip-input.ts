@@ -1,6 +1,7 @@
 // Makes a network's input the one that backbones have, `image` [N, 3, H, W], and takes a normalisation that is in the graph
 // out of it.
 import { GraftError } from '../base/errors.ts';
+import { IMAGE } from '../onnx/convert.ts';
 import type { Graph, Node } from '../onnx/graph.ts';
 import { pruneGraph } from '../onnx/prune.ts';
 import { type Tensor, toNumbers } from '../tensor/tensor.ts';
@@ -18,9 +19,6 @@ export interface StrippedInput {
   readonly scale: Channels;
   readonly shift: Channels;
 }
-
-/** Name of the input of every backbone. */
-export const IMAGE = 'image';
 
 const TO_NCHW = '0,3,1,2';
 const TO_NHWC = '0,2,3,1';
@@ -78,7 +76,10 @@ function checkInput(input: Graph['inputs'][number] | undefined, more: number) {
     );
   }
   const [height, width] = isLast ? [shape[1], shape[2]] : [shape[2], shape[3]];
-  const size = typeof height === 'number' && typeof width === 'number' ? ([height, width] as const) : undefined;
+  // Images are square: the side that is known counts for the other.
+  const [side] = [height, width].filter(known => typeof known === 'number');
+  const sideOr = (known: number | string | undefined) => (typeof known === 'number' ? known : side!);
+  const size = side === undefined ? undefined : ([sideOr(height), sideOr(width)] as const);
   return { isLast, size };
 }
 

@@ -3,8 +3,9 @@ import { decodeMetadata, METADATA_ENTRY, type ModelMetadata } from '../tflite/me
 import type { TfliteModel } from '../tflite/model.ts';
 import { raiseTflite } from '../tflite/raise.ts';
 import { readTflite } from '../tflite/read.ts';
-import { type PixelEvidence, pixelsOfQuantised } from './find-preprocess.ts';
+import { type PixelEvidence, pixelScales, pixelsOfQuantised } from './find-preprocess.ts';
 import type { Classifier } from './make-backbone.ts';
+import { DESCRIPTION_KEY, type Description, readDescription } from './read-description.ts';
 import type { Channels } from './strip-input.ts';
 
 /**
@@ -14,9 +15,15 @@ import type { Channels } from './strip-input.ts';
 export function readTfliteClassifier(bytes: Uint8Array): Classifier {
   const model = readTflite(bytes);
   const metadata = readMetadata(model);
+  const described = describedBy(model);
   return {
     graph: raiseTflite(model),
-    evidence: [...evidenceOfMetadata(model, metadata), ...evidenceOfQuantisation(model)],
+    evidence: [
+      ...evidenceOfDescription(model, described),
+      ...evidenceOfMetadata(model, metadata),
+      ...evidenceOfQuantisation(model),
+    ],
+    ...(described && { kernel: described.kernel }),
     ...(metadata?.license && { licence: metadata.license }),
   };
 }
@@ -26,11 +33,22 @@ function readMetadata(model: TfliteModel): ModelMetadata | undefined {
   return entry && decodeMetadata(entry.data);
 }
 
+function describedBy(model: TfliteModel): Description | undefined {
+  const entry = model.metadata.find(({ name }) => name === DESCRIPTION_KEY);
+  return readDescription(entry && new TextDecoder().decode(entry.data));
+}
+
+/** graft's own files of float32 read -1 to 1, and go on from there to what their networks read. */
+function evidenceOfDescription(model: TfliteModel, described: Description | undefined): PixelEvidence[] {
+  return described && isFloat(model) ? [{ ...pixelScales.signed, source: "as graft's own description says" }] : [];
+}
+
+const isFloat = (model: TfliteModel): boolean => model.tensors[model.inputs[0] ?? -1]?.type === 'FLOAT32';
+
 /** Normalisation as TFLite Metadata has it: (pixel - mean) / std, one number or three; of float inputs only. */
 function evidenceOfMetadata(model: TfliteModel, metadata: ModelMetadata | undefined): PixelEvidence[] {
   const { mean, std } = metadata?.inputs[0] ?? {};
-  const isFloat = model.tensors[model.inputs[0] ?? -1]?.type === 'FLOAT32';
-  if (!isFloat || !mean || !std || std.some(value => !(value > 0))) return [];
+  if (!isFloat(model) || !mean || !std || std.some(value => !(value > 0))) return [];
   const three = (values: readonly number[]): Channels | undefined =>
     values.length === 1 || values.length === 3
       ? [values[0]! / 255, (values[1] ?? values[0]!) / 255, (values[2] ?? values[0]!) / 255]

@@ -11,7 +11,11 @@ export function makersOf({ nodes }: Graph): Map<string, Node> {
 export function readersOf({ nodes }: Graph): Map<string, Node[]> {
   const readers = new Map<string, Node[]>();
   for (const node of nodes) {
-    for (const input of node.inputs) readers.set(input, [...(readers.get(input) ?? []), node]);
+    for (const input of node.inputs) {
+      const list = readers.get(input);
+      if (list) list.push(node);
+      else readers.set(input, [node]);
+    }
   }
   return readers;
 }

@@ -12,9 +12,11 @@ import {
   badOnnx,
   type ElementType,
   type Literal,
+  listNames,
   nameOf,
   type OnnxModel,
   type OnnxNode,
+  shortName,
   unsupportedNode,
 } from './model.ts';
 import { nodeReader } from './node-reader.ts';
@@ -54,18 +56,20 @@ function refuseUnknownOps(nodes: readonly OnnxNode[]): void {
   const unknown = new Map<string, string[]>();
   for (const node of nodes) {
     if (Object.hasOwn(conversions, node.op) || Object.hasOwn(evaluators, node.op)) continue;
-    unknown.set(node.op, [...(unknown.get(node.op) ?? []), node.name || (node.outputs[0] ?? '')]);
+    const names = unknown.get(node.op) ?? [];
+    names.push(node.name || (node.outputs[0] ?? ''));
+    unknown.set(node.op, names);
   }
   if (unknown.size === 0) return;
   const lines = [...unknown].map(([op, names]) => {
     const family = families.find(([pattern]) => pattern.test(op))?.[1];
     const more = names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : '';
-    const listed = names.slice(0, MAX_LISTED).map(name => `"${name}"`);
-    return `${op}${family ? ` (${family})` : ''} in ${listed.join(', ')}${more}`;
+    const listed = names.slice(0, MAX_LISTED).map(name => `"${shortName(name)}"`);
+    return `${shortName(op)}${family ? ` (${family})` : ''} in ${listed.join(', ')}${more}`;
   });
   throw new GraftError(
     'unsupported-op',
-    `The model has operations that graft does not import: ${lines.join('; ')}.`,
+    `The model has operations that graft does not import: ${listNames(lines, '; ', Number.POSITIVE_INFINITY)}.`,
     'Export the model for inference, in float32, or choose a backbone without these operations.',
   );
 }

@@ -5,7 +5,7 @@ import { convertNodes, neededNodes } from './convert-graph.ts';
 import type { Value } from './convert-node.ts';
 import { BATCHES, type Both, type Draft, startDraft } from './draft.ts';
 import type { Graph } from './graph.ts';
-import { badOnnx, type ElementType, type OnnxModel, type OnnxValueInfo } from './model.ts';
+import { badOnnx, type ElementType, listNames, type OnnxModel, type OnnxValueInfo, shortName } from './model.ts';
 import type { Shape } from './shapes.ts';
 import { simplify } from './simplify.ts';
 
@@ -93,7 +93,7 @@ function imageInput(model: OnnxModel, outputs: readonly string[]): OnnxValueInfo
   if (more.length === 0) return info;
   throw new GraftError(
     'bad-model',
-    `The model has ${used.length} inputs (${used.map(({ name }) => name).join(', ')}); one image is wanted.`,
+    `The model has ${used.length} inputs (${listNames(used.map(({ name }) => name))}); one image is wanted.`,
     'Export it with one input, and everything else as constants.',
   );
 }
@@ -111,7 +111,7 @@ function readImageShape({ name, dtype, shape }: OnnxValueInfo, size: number | un
   const wrong = (found: string) =>
     new GraftError(
       'bad-model',
-      `The model's input "${name}" ${found}; an RGB image, [photos, 3, height, width] or [photos, height, width, 3], is wanted.`,
+      `The model's input "${shortName(name)}" ${found}; an RGB image, [photos, 3, height, width] or [photos, height, width, 3], is wanted.`,
       'Choose a model that reads colour photos.',
     );
   if (dtype === undefined || dtype === 'string' || dtype === 'bool') throw wrong('holds no numbers');
@@ -126,14 +126,13 @@ function readImageShape({ name, dtype, shape }: OnnxValueInfo, size: number | un
   ];
   if (channels === 1) throw wrong('has one channel: it reads greyscale images');
   if (typeof channels === 'number' && channels !== CHANNELS) throw wrong(`has ${channels} channels`);
-  const [height, width] = sides.map(side => (typeof side === 'number' ? side : (size ?? DEFAULT_SIZE))) as [
-    number,
-    number,
-  ];
+  // Images are square: the side that is known counts for the other.
+  const free = sides.find(side => typeof side === 'number') ?? size ?? DEFAULT_SIZE;
+  const [height, width] = sides.map(side => (typeof side === 'number' ? side : free)) as [number, number];
   const other = sides.find(side => typeof side === 'number' && size !== undefined && side !== size);
   if (other !== undefined) {
     throw new GraftError(
-      'bad-model',
+      'usage',
       `The model reads images of ${height} x ${width}, and ${size} was asked for.`,
       `Leave the size out, or export the model for images of ${size} x ${size}.`,
     );

@@ -1,5 +1,5 @@
-// Bytes of a tensor that an ONNX file keeps in another file beside it; no path leads out of the model's folder, but for the
-// links of the Hugging Face Hub's cache.
+// Numbers that an ONNX file keeps in other files beside it; no path leads out of the model's folder, but for the links of the
+// Hugging Face Hub's cache, and no region is held twice.
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve, sep } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
@@ -9,17 +9,76 @@ import { badOnnx } from './model.ts';
 const MAX_LOCATION = 1000;
 
 /**
- * Reads `size` bytes of a tensor.
- * @param entries the tensor's external_data: `location`, a path from `folder` down, `offset` and `length`.
- * @param folder where the model's file is; undefined when the model did not come from one.
- * @throws GraftError `bad-model` for a path that leads elsewhere and for a file that is too short; `not-found`.
+ * Most bytes that all tensors of a model may read out of its files, as a multiple of what these have: regions may overlap a
+ * little, or be read as two types.
  */
-export function readExternalData(
+const MAX_TIMES_READ = 2;
+
+/** The files beside one model. */
+export interface ExternalFiles {
+  /** Locations that tensors name, as they say them. */
+  readonly locations: ReadonlySet<string>;
+  /** Checks a location and remembers it. Throws GraftError `bad-model` for one that leads elsewhere than down. */
+  meet(location: string, what: string): void;
+  /**
+   * What `make` makes of `size` bytes of a tensor. Tensors of one region and one `type` share it.
+   * @param entries the tensor's external_data: `location`, a path from the folder down, `offset` and `length`.
+   * @throws GraftError `bad-model` for a path that leads elsewhere, for a file that is too short, and for tensors that read
+   * the same bytes over and over; `not-found`.
+   */
+  read<T>(
+    entries: ReadonlyMap<string, string>,
+    size: number,
+    type: string,
+    what: string,
+    make: (bytes: Uint8Array) => T,
+  ): T;
+}
+
+/** Opens the files beside a model in `folder`; undefined when the model did not come from one. */
+export function externalFiles(folder: string | undefined): ExternalFiles {
+  const locations = new Set<string>();
+  const sizes = new Map<string, number>();
+  const made = new Map<string, unknown>();
+  let total = 0;
+  return {
+    locations,
+    meet(location, what) {
+      checkLocation(location, what);
+      locations.add(location);
+    },
+    read(entries, size, type, what, make) {
+      const region = findRegion(entries, size, folder, what);
+      const key = `${type} ${region.offset} ${size} ${region.path}`;
+      if (!made.has(key)) {
+        sizes.set(region.path, region.fileBytes);
+        total += size;
+        const there = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+        if (total > MAX_TIMES_READ * there) {
+          throw badOnnx(`its tensors take ${total} bytes out of files that have ${there}`);
+        }
+        made.set(key, make(readRegion(region, size, what)));
+      }
+      return made.get(key) as ReturnType<typeof make>;
+    },
+  };
+}
+
+interface Region {
+  /** The real one. */
+  readonly path: string;
+  readonly location: string;
+  readonly offset: number;
+  readonly fileBytes: number;
+}
+
+/** Where a tensor lies. */
+function findRegion(
   entries: ReadonlyMap<string, string>,
   size: number,
   folder: string | undefined,
   what: string,
-): Uint8Array {
+): Region {
   const location = entries.get('location') ?? '';
   const offset = readCount(entries.get('offset') ?? '0', `offset of ${what}`);
   const length = readCount(entries.get('length') ?? String(size), `length of ${what}`);
@@ -31,12 +90,16 @@ export function readExternalData(
       'Name the .onnx file by its path, with its data beside it.',
     );
   }
-  const { path, bytes: there } = findExternalFile(location, folder, what);
+  const { path, bytes: fileBytes } = findExternalFile(location, folder, what);
+  if (offset + size > fileBytes) {
+    throw badOnnx(`${what} takes the bytes ${offset} to ${offset + size} of ${location}, which has ${fileBytes}`);
+  }
+  return { path, location, offset, fileBytes };
+}
+
+function readRegion({ path, location, offset }: Region, size: number, what: string): Uint8Array {
   const bytes = new Uint8Array(size);
   try {
-    if (offset + size > there) {
-      throw badOnnx(`${what} takes the bytes ${offset} to ${offset + size} of ${location}, which has ${there}`);
-    }
     const file = openSync(path, 'r');
     try {
       let done = 0;
@@ -55,7 +118,7 @@ export function readExternalData(
 }
 
 /** Refuses a path that leads elsewhere than down. */
-export function checkLocation(location: string, what: string): string[] {
+function checkLocation(location: string, what: string): string[] {
   const parts = location.split(/[/\\]/);
   const isBad =
     location === '' ||

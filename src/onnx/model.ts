@@ -77,27 +77,52 @@ export interface OnnxModel {
   /** Each after the nodes that it reads from. */
   readonly nodes: readonly OnnxNode[];
   readonly constants: ReadonlyMap<string, OnnxTensor>;
+  /** Files that hold tensors, as the model names them, sorted: each a path below its folder; `findExternalFile` finds it. */
+  readonly externalFiles: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Longest name in a sentence, longest sentence, and most names that one lists. */
+const MAX_NAME = 60;
+const MAX_PROBLEM = 600;
+const MAX_NAMES = 12;
+
+/** Text of a file as a part of a sentence: on one line, and cut off. */
+export function shortName(text: string, length = MAX_NAME): string {
+  const line = text.slice(0, length + 1).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
+  return line.length > length ? `${line.slice(0, length)}...` : line;
+}
+
+/** Names of a file in a sentence. */
+export function listNames(names: readonly string[], separator = ', ', length = MAX_NAME): string {
+  const more = names.length > MAX_NAMES ? `${separator}and ${names.length - MAX_NAMES} more` : '';
+  return (
+    names
+      .slice(0, MAX_NAMES)
+      .map(name => shortName(name, length))
+      .join(separator) + more
+  );
 }
 
 /** The error for a file that is damaged or contradicts itself. */
 export function badOnnx(problem: string, hint?: string, cause?: unknown): GraftError {
   return new GraftError(
     'bad-model',
-    `The file is not a sound ONNX model: ${problem}.`,
+    `The file is not a sound ONNX model: ${shortName(problem, MAX_PROBLEM)}.`,
     hint ?? 'The file may be damaged or cut off; export or download it again.',
     cause,
   );
 }
 
 /** How a node is called in errors: by its name, or by its first output where it has none. */
-export const nameOf = (node: OnnxNode): string => `${node.op} "${node.name || (node.outputs[0] ?? '')}"`;
+export const nameOf = (node: OnnxNode): string =>
+  `${shortName(node.op)} "${shortName(node.name || (node.outputs[0] ?? ''))}"`;
 
 /** The error for a node that is sound and that graft does not take. */
 export function unsupportedNode(node: OnnxNode, reason: string): GraftError {
   return new GraftError(
     'unsupported-op',
-    `The model's node ${nameOf(node)} cannot be imported: ${reason}.`,
+    `The model's node ${nameOf(node)} cannot be imported: ${shortName(reason, MAX_PROBLEM)}.`,
     'Export the model for inference, in float32, or choose a backbone without this operation.',
   );
 }

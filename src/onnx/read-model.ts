@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import { checkWire, withFloatsAsBytes } from './check-wire.ts';
+import { type ExternalFiles, externalFiles } from './external-data.ts';
 import {
   type AttributeProto,
   AttributeProto_AttributeType as AttributeType,
@@ -28,6 +29,8 @@ import { elementType, readTensor } from './read-tensor.ts';
 const MAX_FILE_BYTES = 2 ** 31;
 /** More nodes than any classifier has; DenseNet-201 has 700. */
 const MAX_NODES = 20_000;
+/** More outputs than any classifier, detector or extractor has. */
+const MAX_OUTPUTS = 100;
 
 /** Versions of ONNX's operators that are read: with 7, broadcasting became NumPy's. */
 export const OLDEST_OPSET = 7;
@@ -49,22 +52,21 @@ export function readOnnxModel(file: string | Uint8Array, folder?: string): OnnxM
   const { graph } = model;
   if (!graph) throw badOnnx('it has no graph');
   if (graph.node.length > MAX_NODES) throw badOnnx(`it has ${graph.node.length} nodes, more than ${MAX_NODES}`);
+  if (graph.output.length > MAX_OUTPUTS)
+    throw badOnnx(`it has ${graph.output.length} outputs, more than ${MAX_OUTPUTS}`);
   const opset = readOpset(model);
-  const place = folder ?? (typeof file === 'string' ? dirname(file) : undefined);
-  const constants = readConstants(graph, place);
+  const external = externalFiles(folder ?? (typeof file === 'string' ? dirname(file) : undefined));
+  const constants = readConstants(graph, external);
   const inputs = graph.input.map(readValueInfo).filter(({ name }) => !constants.has(name));
+  const nodes = graph.node.map(node => readNode(node, external));
   return {
     opset,
     producer: [model.producerName, model.producerVersion].join(' ').trim().slice(0, 200),
     inputs,
     outputs: graph.output.map(readValueInfo),
-    nodes: sortNodes(
-      graph,
-      graph.node.map(node => readNode(node, place)),
-      inputs,
-      constants,
-    ),
+    nodes: sortNodes(graph, nodes, inputs, constants),
     constants,
+    externalFiles: [...external.locations].sort(),
     metadata: Object.fromEntries(model.metadataProps.map(({ key, value }) => [key, value])),
   };
 }
@@ -99,12 +101,12 @@ function readOpset(model: ModelProto): number {
   );
 }
 
-function readConstants(graph: GraphProto, folder: string | undefined): Map<string, OnnxTensor> {
+function readConstants(graph: GraphProto, external: ExternalFiles): Map<string, OnnxTensor> {
   if (graph.sparseInitializer.length > 0) throw badOnnx('it has sparse constants, which are not read');
   const constants = new Map<string, OnnxTensor>();
   for (const tensor of graph.initializer) {
     if (constants.has(tensor.name)) throw badOnnx(`two constants are called "${tensor.name}"`);
-    constants.set(tensor.name, readTensor(tensor, folder));
+    constants.set(tensor.name, readTensor(tensor, external));
   }
   return constants;
 }
@@ -122,20 +124,20 @@ function readValueInfo({ name, type }: ValueInfoProto): OnnxValueInfo {
   };
 }
 
-function readNode(node: NodeProto, folder: string | undefined): OnnxNode {
+function readNode(node: NodeProto, external: ExternalFiles): OnnxNode {
   const { domain, opType, attribute, name, input, output } = node;
   return {
     op: OWN_DOMAINS.includes(domain) ? opType : `${domain}.${opType}`,
     name,
     inputs: input,
     outputs: output,
-    attributes: new Map(attribute.map(entry => [entry.name, readAttributeProto(entry, folder)] as const)),
+    attributes: new Map(attribute.map(entry => [entry.name, readAttributeProto(entry, external)] as const)),
   };
 }
 
 const utf8 = new TextDecoder();
 
-function readAttributeProto(attribute: AttributeProto, folder: string | undefined): OnnxAttribute {
+function readAttributeProto(attribute: AttributeProto, external: ExternalFiles): OnnxAttribute {
   const { type, f, i, s, t, floats, ints, strings } = attribute;
   switch (type) {
     case AttributeType.FLOAT:
@@ -151,7 +153,7 @@ function readAttributeProto(attribute: AttributeProto, folder: string | undefine
     case AttributeType.STRINGS:
       return { kind: 'strings', value: strings.map(text => utf8.decode(text)) };
     case AttributeType.TENSOR:
-      return t ? { kind: 'tensor', value: readTensor(t, folder) } : { kind: 'other', value: 'nothing' };
+      return t ? { kind: 'tensor', value: readTensor(t, external) } : { kind: 'other', value: 'nothing' };
     default:
       return { kind: 'other', value: (AttributeType[type] ?? String(type)).toLowerCase() };
   }
@@ -173,6 +175,9 @@ function sortNodes(
       if (makers.has(output) || given.has(output)) throw badOnnx(`two values are called "${output}"`);
       makers.set(output, node);
     }
+  }
+  if (new Set(graph.output.map(({ name }) => name)).size !== graph.output.length) {
+    throw badOnnx('two outputs have one name');
   }
   for (const { name } of graph.output) {
     if (!makers.has(name) && !given.has(name)) throw badOnnx(`nothing makes its output "${name}"`);

@@ -1,7 +1,7 @@
 // A tensor of an ONNX file: its type and shape at once, its numbers when they are wanted.
 import { widenFloat16 } from '../tensor/float16.ts';
 import { sizeOf } from '../tensor/tensor.ts';
-import { checkLocation, readExternalData } from './external-data.ts';
+import type { ExternalFiles } from './external-data.ts';
 import { type TensorProto, TensorProto_DataLocation, TensorProto_DataType as Type } from './generated/onnx_pb.ts';
 import { badOnnx, type ElementType, type Literal, type OnnxTensor } from './model.ts';
 
@@ -102,10 +102,10 @@ export const widened = (type: ElementType): ElementType =>
 
 /**
  * Reads what a tensor says about itself.
- * @param folder where files beside the model are; undefined when there are none.
+ * @param external the files beside the model, which are told about a tensor that lies in one.
  * @throws GraftError `bad-model`.
  */
-export function readTensor(tensor: TensorProto, folder: string | undefined): OnnxTensor {
+export function readTensor(tensor: TensorProto, external: ExternalFiles): OnnxTensor {
   const what = `the tensor "${tensor.name.slice(0, 200)}"`;
   const shape = tensor.dims.map(Number);
   if (shape.length > MAX_DIMENSIONS)
@@ -119,30 +119,34 @@ export function readTensor(tensor: TensorProto, folder: string | undefined): Onn
   if (!storage)
     throw badOnnx(`${what} has elements of type ${Type[tensor.dataType] ?? tensor.dataType}, which are not read`);
   if (tensor.segment) throw badOnnx(`${what} is a segment of another one, which no runtime reads`);
-  for (const { key, value } of tensor.externalData) if (key === 'location') checkLocation(value, what);
+  if (isExternal(tensor)) {
+    for (const { key, value } of tensor.externalData) if (key === 'location') external.meet(value, what);
+  }
   let known: Literal | undefined;
   return {
     name: tensor.name,
     dtype: storage.name,
     shape,
     read() {
-      known ??= { dtype: widened(storage.name), shape, data: readNumbers(tensor, storage, count, folder, what) };
+      known ??= { dtype: widened(storage.name), shape, data: readNumbers(tensor, storage, count, external, what) };
       return known;
     },
   };
 }
 
+const isExternal = ({ dataLocation }: TensorProto): boolean => dataLocation === TensorProto_DataLocation.EXTERNAL;
+
 function readNumbers(
   tensor: TensorProto,
   storage: Storage,
   count: number,
-  folder: string | undefined,
+  external: ExternalFiles,
   what: string,
 ): Numbers {
   const size = count * storage.width;
-  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) {
+  if (isExternal(tensor)) {
     const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value] as const));
-    return storage.raw(readExternalData(entries, size, folder, what), count);
+    return external.read(entries, size, storage.name, what, bytes => storage.raw(bytes, count));
   }
   const { rawData } = tensor;
   if (rawData.length > 0) {

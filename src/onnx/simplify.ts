@@ -3,6 +3,7 @@
 import { type Tensor, toNumbers } from '../tensor/tensor.ts';
 import type { Graph, Node } from './graph.ts';
 import type { SupportedOp } from './ops.ts';
+import { pruneGraph } from './prune.ts';
 import type { Shape } from './shapes.ts';
 
 /** What a pattern may ask. */
@@ -184,17 +185,5 @@ export function simplify(graph: Graph, shapeOf: (value: string) => Shape): Graph
     makers.set(node.outputs[0]!, found);
     return found;
   });
-  return prune({ ...graph, nodes });
-}
-
-/** The graph without the nodes and constants that its outputs do not need. */
-export function prune(graph: Graph): Graph {
-  const wanted = new Set(graph.outputs.map(({ name }) => name));
-  const nodes = graph.nodes.toReversed().filter(({ inputs, outputs }) => {
-    if (!outputs.some(output => wanted.has(output))) return false;
-    for (const input of inputs) wanted.add(input);
-    return true;
-  });
-  const constants = new Map([...graph.constants].filter(([name]) => wanted.has(name)));
-  return { ...graph, nodes: nodes.reverse(), constants };
+  return pruneGraph({ ...graph, nodes });
 }

@@ -2,11 +2,10 @@
 import { stat } from 'node:fs/promises';
 import { GraftError } from '../base/errors.ts';
 import type { Steps, VerbEvent } from '../base/events.ts';
-import { parseRepo } from '../hub/repo.ts';
 import { findCachedWeights } from '../zoo/cached.ts';
 import type { BackboneCard } from '../zoo/card.ts';
 import { cards, findCard } from '../zoo/cards.ts';
-import { HUB_PREFIX, resolveHubModel } from '../zoo/hub.ts';
+import { HUB_PREFIX, parseHubName, resolveHubModel, suggestHub } from '../zoo/hub.ts';
 import { loadWeights } from '../zoo/load-weights.ts';
 import { cacheFolder } from './cache-folder.ts';
 
@@ -77,10 +76,14 @@ async function* fetchModels(names: readonly string[], offline = false): Steps<vo
 /** What fetches a backbone, after a look at its name. */
 function openFetch(name: string): () => Steps<unknown> {
   if (!name.startsWith(HUB_PREFIX)) {
+    const meant = suggestHub(name);
+    if (meant !== undefined) {
+      throw new GraftError('usage', `There is no backbone called "${name}".`, `On the Hub there may be ${meant}.`);
+    }
     const card = findCard(name);
     return () => loadWeights(card, cacheFolder());
   }
-  parseRepo('model', name.slice(HUB_PREFIX.length));
+  parseHubName(name);
   return () => resolveHubModel(name, cacheFolder());
 }
 

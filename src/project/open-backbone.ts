@@ -2,7 +2,6 @@
 import { stat } from 'node:fs/promises';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
-import { parseRepo } from '../hub/repo.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import type { PixelOptions } from '../import/find-preprocess.ts';
 import { openModelFile } from '../import/open-model.ts';
@@ -10,7 +9,7 @@ import type { Backbone, WeightsOrigin } from '../zoo/backbone.ts';
 import { buildBackbone } from '../zoo/build-backbone.ts';
 import type { BackboneCard } from '../zoo/card.ts';
 import { findCard } from '../zoo/cards.ts';
-import { HUB_PREFIX, resolveHubModel } from '../zoo/hub.ts';
+import { HUB_PREFIX, parseHubName, resolveHubModel, suggestHub } from '../zoo/hub.ts';
 import { loadWeights } from '../zoo/load-weights.ts';
 import { recogniseVariant } from '../zoo/rename-parameters.ts';
 
@@ -39,10 +38,13 @@ export const isModelFile = (model: string): boolean =>
  * @throws GraftError `not-found`, `no-access` for a file, `usage` for a name on the Hub.
  */
 export async function checkModelName(model: string): Promise<void> {
-  if (isHubModel(model)) parseRepo('model', model.slice(HUB_PREFIX.length));
+  if (isHubModel(model)) parseHubName(model);
   if (!isModelFile(model)) return;
   await stat(model).catch(error => {
-    throw explainSystemError(error, model);
+    const hub = suggestHub(model);
+    const known = explainSystemError(error, model);
+    if (!(known instanceof GraftError) || hub === undefined) throw known;
+    throw new GraftError(known.code, known.message, `Of a model on the Hugging Face Hub, say --model ${hub}.`, error);
   });
 }
 

@@ -47,6 +47,11 @@ const MAX_README_BYTES = 2 ** 22;
 /** Longest name for which another is suggested. */
 const MAX_SUGGESTED = 300;
 
+/** The repository and revision of `hf:owner/name[@revision]`. Throws GraftError `usage`. */
+export function parseHubName(spec: string): { repo: HubRepo; revision: string } {
+  return parseRepo('model', spec.slice(HUB_PREFIX.length));
+}
+
 /** Endings of files that may be named with a folder, as a repository is with its owner. */
 const FILE = /\.(onnx|tflite|lite|pb|pt|pth|bin|safetensors|gguf|h5|keras|zip)$/i;
 
@@ -75,7 +80,7 @@ export function suggestHub(name: string): string | undefined {
  * @throws GraftError `usage`, `offline`, `no-access`, `not-found`, `bad-model`, `unsupported-op` for an unknown architecture.
  */
 export async function* resolveHubModel(spec: string, cacheFolder: string, offline = false): Steps<HubModel> {
-  const { repo, revision } = parseRepo('model', spec.slice(HUB_PREFIX.length));
+  const { repo, revision } = parseHubName(spec);
   const settings = await readHubSettings(offline);
   try {
     return yield* findModel(settings, repo, revision);

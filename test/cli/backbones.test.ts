@@ -175,6 +175,12 @@ const refusals: readonly (readonly [words: string[], status: number, message: Re
   [['--model', 'resnet50', '--offline'], 1, /ResNet-50 are not in the cache[\s\S]*mobilenet_v3_small/],
   [['--model', './nothing.onnx'], 1, /nothing\.onnx/],
   [['--model', './leaves'], 1, /leaves/],
+  [
+    ['--model', 'timm/resnet18.a1_in1k'],
+    1,
+    /timm\/resnet18\.a1_in1k does not exist[\s\S]*--model hf:timm\/resnet18\.a1_in1k/,
+  ],
+  [['--model', 'hf:nonsense'], 2, /"nonsense" is not the name of a model on the Hub/],
   [['--model', 'resnet50.a1_in1k'], 2, /no backbone called "resnet50\.a1_in1k"/],
   [['--model', 'mobilenet_v3_small@0123456789012345678901234567890123456789'], 2, /no backbone called/],
   [['--pixels', 'caffe'], 2, /pixels is set, but the model mobilenet_v3_small/],

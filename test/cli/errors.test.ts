@@ -42,7 +42,7 @@ const cases: readonly [string, readonly string[], number, RegExp][] = [
   ['a size in gigabytes', ['train', 'few', '--max-size', '8GB'], 2, /'8GB'.*Units: MB \(without one, too\), KB\./s],
   ['a size in half a unit', ['train', 'few', '--max-size', '8M'], 2, /'8M'.*from 0\.01 to 100000\. Units: MB/s],
   ['a size that is no multiple of 32', ['train', 'few', '--imgsz', '100'], 2, /100.*multiple of 32.*96/s],
-  ['an unknown backbone', ['train', 'few', '--model', 'resnet999'], 2, /resnet999.*mobilenet_v3_small/s],
+  ['an unknown backbone', ['train', 'few', '--model', 'resnet999'], 2, /resnet999.*Near names: resnet18/s],
   ['an unknown command', ['trian', 'few'], 2, /trian.*train/s],
   ['a missing argument', ['val', 'few'], 2, /data/],
   ['a model that is not there', ['predict', 'nothing.tflite', 'few/sick/0.jpg'], 1, /nothing\.tflite does not exist/],
@@ -53,7 +53,7 @@ const cases: readonly [string, readonly string[], number, RegExp][] = [
     'weights that are no weights',
     ['train', 'enough', '--weights', 'not-a-model.tflite'],
     1,
-    /not-a-model\.tflite is not a usable GGUF/,
+    /not-a-model\.tflite is no weights file: GGUF or safetensors is wanted/,
   ],
   ['weights that are not there', ['train', 'enough', '--weights', 'none.gguf'], 1, /none\.gguf does not exist/],
 ];

@@ -144,12 +144,51 @@ test('a normalisation in the graph is taken out of it, and tells what pixels it 
   }
 });
 
-test('what the user says of the input comes before what the graph seems to want', async () => {
+test('what the user says comes before what the file says, and is told where they differ', async () => {
+  const graph = network(body);
+  const own = pixelsOfQuantised('UINT8', 1 / 127.5, 127)!;
   for (const pixelsName of ['imagenet', 'signed', 'unit', 'bytes'] as const satisfies readonly PixelsName[]) {
-    const { graph } = normalised['bytes: / 255, - mean, / deviation']!;
-    const { features } = await runImported(graph, { pixels: pixelsName, size: SIZE });
+    const { backbone, features } = await runImported(graph, { pixels: pixelsName, size: SIZE }, [own]);
     assertNear(features, await runWhole(graph, pixelScales[pixelsName]), pixelsName);
+    const contradiction = backbone.notes.at(-1);
+    if (pixelsName === 'signed') assert.match(contradiction!, /Pixels are scaled signed, as you say/);
+    else {
+      const both = new RegExp(
+        `wants other pixels, as its quantised input tells \\(mean 0\\.498.*${pixelsName}, as you say`,
+      );
+      assert.match(contradiction!, both);
+    }
   }
+});
+
+test('a scale on top of a normalisation in the graph that no network is trained with is refused, with both', () => {
+  const weights = { file: 'network.onnx', sha256: '' };
+  const beside = { pixels: { mean, std, source: 'as config.json beside it says' } };
+  const { graph } = normalised['bytes: / 255, - mean, / deviation']!;
+  const odd = network((n, image) => body(n, step(n, 'Mul', 'odd', image, n.graph.scalar('factor', 40))));
+  for (const pixelsName of ['imagenet', 'signed', 'unit'] as const) {
+    assert.throws(
+      () => makeBackbone({ graph, evidence: [], weights }, undefined, { pixels: pixelsName, size: SIZE }),
+      (error: unknown) =>
+        error instanceof GraftError &&
+        error.code === 'usage' &&
+        /scales its pixels itself \(its first steps multiply by .*as you say/.test(error.message) &&
+        /--pixels bytes/.test(error.hint!),
+      pixelsName,
+    );
+  }
+  assert.throws(
+    () => makeBackbone({ graph: odd, evidence: [], weights }, beside, { size: SIZE }),
+    /as config\.json beside/,
+  );
+  // What the graph tells goes before files beside it; what fits together is taken.
+  const { preprocess } = makeBackbone({ graph, evidence: [], weights }, beside, { size: SIZE });
+  assert.deepEqual(
+    preprocess.mean.map(value => Number(value.toFixed(4))),
+    mean,
+  );
+  const lessMean = normalised['bytes less a mean']!.graph;
+  assert.ok(makeBackbone({ graph: lessMean, evidence: [], weights }, undefined, { pixels: 'bytes', size: SIZE }));
 });
 
 test('caffe: blue first, in the weights of the first convolution', async () => {
@@ -172,17 +211,17 @@ test('a mean and a deviation of your own', async () => {
 test('where nothing says it, the user is asked', () => {
   const { scale, shift } = stripInput(network(body));
   assert.throws(
-    () => findPixels('network.onnx', { scale, shift }, [], {}),
+    () => findPixels('network.onnx', { scale, shift }, {}, {}),
     (error: unknown) =>
       error instanceof GraftError &&
       error.code === 'usage' &&
       Object.keys(pixelScales).every(name => error.hint!.includes(name)) &&
-      error.hint!.includes('--pixels imagenet'),
+      error.hint!.includes('exported from PyTorch? --pixels imagenet'),
   );
   const odd = { scale: [40, 40, 40], shift: [7, 7, 7] } as const;
-  assert.throws(() => findPixels('network.onnx', odd, [], {}), /does not say how its pixels are scaled/);
-  assert.throws(() => findPixels('network.onnx', odd, [], { mean }), /a name, or a mean with a deviation/);
-  assert.throws(() => findPixels('network.onnx', odd, [], { mean, std: [1, 0, 1] }), /no scale/);
+  assert.throws(() => findPixels('network.onnx', odd, {}, {}), /does not say how its pixels are scaled/);
+  assert.throws(() => findPixels('network.onnx', odd, {}, { mean }), /a name, or a mean with a deviation/);
+  assert.throws(() => findPixels('network.onnx', odd, {}, { mean, std: [1, 0, 1] }), /no scale/);
 });
 
 test('what a quantised input tells', () => {

@@ -7,19 +7,20 @@ import { openSession } from '../../src/engine/session.ts';
 import { findHead } from '../../src/import/find-head.ts';
 import { findStages } from '../../src/import/find-stages.ts';
 import { makeBackbone } from '../../src/import/make-backbone.ts';
+import type { Graph } from '../../src/onnx/graph.ts';
 import { inferShapes } from '../../src/onnx/shapes.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
-import { float32, sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
+import { float32, int64, sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
 import { buildFeatureGraph, featureWidth } from '../../src/zoo/graphs.ts';
 import { stageShapes } from '../../src/zoo/stages.ts';
 import { largestDifference, largestNumber } from '../support/reference.ts';
-import { examples, network } from './networks.ts';
+import { examples, type Layers, network } from './networks.ts';
 
 const SIZE = 32;
 const dims = { N: 1, H: SIZE, W: SIZE };
 
 test('a backbone ends with its last value with positions, and its stages end with blocks', () => {
-  for (const [title, { graph, stages, dropped }] of Object.entries(examples)) {
+  for (const [title, { graph, stages, note }] of Object.entries(examples)) {
     const head = findHead(graph, dims);
     const found = findStages(head.graph, inferShapes(head.graph, dims));
     assert.deepEqual(
@@ -27,8 +28,8 @@ test('a backbone ends with its last value with positions, and its stages end wit
       stages,
       title,
     );
-    if (dropped) assert.match(head.dropped ?? '', dropped, title);
-    else assert.equal(head.dropped, undefined, title);
+    if (note) assert.match(head.note ?? '', note, title);
+    else assert.equal(head.note, undefined, title);
   }
 });
 
@@ -136,4 +137,77 @@ test('a network without positions is refused', () => {
     (error: unknown) =>
       error instanceof GraftError && error.code === 'unsupported-op' && /no value with positions/.test(error.message),
   );
+});
+
+test('segmenters, detectors and networks that make images are refused', () => {
+  const deep = (n: Layers, image: string) =>
+    n.block('b', n.block('a', image, [3, 8], { stride: 2 }), [8, 12], { stride: 2 });
+  const reshaped = (n: Layers, name: string, value: string, shape: readonly number[]) =>
+    n.graph.node('Reshape', name, [value, n.graph.constant(`${name}.shape`, int64([shape.length], shape))], {});
+  const networks: Readonly<Record<string, readonly [Graph, RegExp]>> = {
+    segmenter: [
+      network((n, image) => {
+        const scales = n.graph.constant('scales', float32([4], [1, 1, 2, 2]));
+        n.graph.node('Resize', 'end', [n.conv('map', deep(n, image), [12, 5], { kernel: 1 }), '', scales], {
+          mode: 'nearest',
+          coordinate_transformation_mode: 'asymmetric',
+          nearest_mode: 'floor',
+        });
+        return { end: [5, 16, 16] };
+      }),
+      /gives 256 positions, \[1, 5, 16, 16\], where its deepest layer has 64/,
+    ],
+    'super-resolution at one size': [
+      network((n, image) => {
+        n.conv('end', n.block('a', image, [3, 8]), [8, 3]);
+        return { end: [3, 32, 32] };
+      }),
+      /gives 1024 positions/,
+    ],
+    'detector of one list': [
+      network((n, image) => {
+        reshaped(n, 'end', n.conv('map', deep(n, image), [12, 9], { kernel: 1 }), [0, 9, 64]);
+        return { end: [9, 64] };
+      }),
+      /gives \[1, 9, 64\], which is neither one score per class/,
+    ],
+    'detector with anchors as an axis': [
+      network((n, image) => {
+        reshaped(n, 'end', n.conv('map', deep(n, image), [12, 10], { kernel: 1 }), [0, 2, 5, 8, 8]);
+        return { end: [2, 5, 8, 8] };
+      }),
+      /gives \[1, 2, 5, 8, 8\]/,
+    ],
+    'detector of two maps': [
+      network((n, image) => {
+        const a = n.block('a', image, [3, 8], { stride: 2 });
+        n.conv('boxes', n.block('b', a, [8, 8], { stride: 2 }), [8, 4]);
+        n.conv('scores', n.block('c', a, [8, 8], { stride: 2 }), [8, 6]);
+        return { boxes: [4, 8, 8], scores: [6, 8, 8] };
+      }),
+      /gives 2 outputs with positions/,
+    ],
+  };
+  for (const [title, [graph, message]] of Object.entries(networks)) {
+    const weights = { file: 'some.onnx', sha256: '' };
+    assert.throws(
+      () => makeBackbone({ graph, evidence: [], weights }, undefined, { pixels: 'unit', size: SIZE }),
+      (error: unknown) => {
+        assert.ok(error instanceof GraftError, String((error as Error).stack));
+        assert.equal(error.code, 'unsupported-op', title);
+        assert.match(error.message, message, title);
+        assert.ok(error.message.startsWith('some.onnx: '), title);
+        return true;
+      },
+    );
+  }
+});
+
+test('thousands of outputs are refused', () => {
+  const graph = network((n, image) => {
+    n.relu('end', n.conv('a', image, [3, 4]));
+    return { end: [4, 32, 32] };
+  });
+  const outputs = Array.from({ length: 19_000 }, () => graph.outputs[0]!);
+  assert.throws(() => findHead({ ...graph, outputs }, dims), /has 19000 outputs, and up to 100 are looked at/);
 });

@@ -116,12 +116,12 @@ function silu(n: Layers, name: string, input: string): string {
   return n.graph.node('Mul', name, [input, n.graph.node('Sigmoid', `${name}.gate`, [input], {})], {});
 }
 
-/** A kind of network, where it has to be cut, and what is said of what is left out. */
+/** A kind of network, where it has to be cut, and what is said of it. */
 export interface Example {
   readonly graph: Graph;
   /** Names of the stages' values. */
   readonly stages: readonly string[];
-  readonly dropped: RegExp | undefined;
+  readonly note: RegExp | undefined;
 }
 
 /** The kinds. */
@@ -137,7 +137,7 @@ export const examples: Readonly<Record<string, Example>> = {
       return { end: [10] };
     }),
     stages: ['a', 'b', 'c', 'd'],
-    dropped: /its last layers of 32, 20 and 10 outputs/,
+    note: /its last layers of 32, 20 and 10 outputs/,
   },
   'ResNet: a stem with a pool, blocks with skips': {
     graph: network((n, image) => {
@@ -151,7 +151,7 @@ export const examples: Readonly<Record<string, Example>> = {
       return { end: [10] };
     }),
     stages: ['stem', 'a', 'b'],
-    dropped: /its last layer of 10 outputs/,
+    note: /its last layer of 10 outputs/,
   },
   'MobileNet: separable convolutions, inverted residual blocks with squeeze-and-excitation, a dense layer more': {
     graph: network((n, image) => {
@@ -173,7 +173,7 @@ export const examples: Readonly<Record<string, Example>> = {
       return { end: [10] };
     }),
     stages: ['stem', 'a', 'b', 'c', 'last'],
-    dropped: /its last layers of 50 and 10 outputs/,
+    note: /its last layers of 50 and 10 outputs/,
   },
   'SqueezeNet: fire modules, and a classifier before the pool': {
     graph: network((n, image) => {
@@ -187,7 +187,7 @@ export const examples: Readonly<Record<string, Example>> = {
       return { end: [10] };
     }),
     stages: ['stem', 'fire'],
-    dropped: /its last layer of 10 outputs/,
+    note: /its last layer of 10 outputs/,
   },
   'Inception: an auxiliary head beside the main one': {
     graph: network((n, image) => {
@@ -200,7 +200,7 @@ export const examples: Readonly<Record<string, Example>> = {
       return { aux: [10], end: [10] };
     }),
     stages: ['stem', 'mixed', 'last', 'more'],
-    dropped: /its last layer of 10 outputs, and 1 further output/,
+    note: /its last layer of 10 outputs, and 1 further output/,
   },
   'an image that shrinks to one position before the last block': {
     graph: network((n, image) => {
@@ -212,7 +212,7 @@ export const examples: Readonly<Record<string, Example>> = {
       return { end: [10] };
     }),
     stages: ['a', 'b', 'c', 'd', 'e', 'pool'],
-    dropped: /its last layer of 10 outputs/,
+    note: /its last layer of 10 outputs/,
   },
   'features without a classifier': {
     graph: network((n, image) => {
@@ -221,7 +221,58 @@ export const examples: Readonly<Record<string, Example>> = {
       return { end: [12] };
     }),
     stages: ['a', 'b'],
-    dropped: undefined,
+    note: undefined,
+  },
+  'fully convolutional: the classes as a map, then the mean': {
+    graph: network((n, image) => {
+      const a = n.block('a', image, [3, 8], { stride: 2 });
+      const b = n.block('b', a, [8, 12], { stride: 2 });
+      const map = n.conv('map.conv', b, [12, 5], { kernel: 1 });
+      const bias = n.graph.constant('map.bias', noise(n.rng, [1, 5, 1, 1]));
+      n.flatten('end', n.pooled('pool', n.add('map', map, bias)));
+      return { end: [5] };
+    }),
+    stages: ['a', 'b'],
+    note: /its last layer of 5 outputs, a 1 x 1 convolution before the pool\./,
+  },
+  'fully convolutional, without Flatten, Relu and Sigmoid behind the classes': {
+    graph: network((n, image) => {
+      const b = n.block('b', n.block('a', image, [3, 8], { stride: 2 }), [8, 12], { stride: 2 });
+      const map = n.relu('map', n.conv('map.conv', b, [12, 7], { kernel: 1 }));
+      n.graph.node('Sigmoid', 'end', [n.pooled('pool', map)], {});
+      return { end: [7, 1, 1] };
+    }),
+    stages: ['a', 'b'],
+    note: /its last layer of 7 outputs, a 1 x 1 convolution before the pool\./,
+  },
+  'features that end with a 1 x 1 convolution and Relu': {
+    graph: network((n, image) => {
+      const a = n.block('a', image, [3, 8], { stride: 2 });
+      const last = n.relu('last', n.conv('last.conv', a, [8, 20], { kernel: 1 }));
+      n.flatten('end', n.pooled('pool', last));
+      return { end: [20] };
+    }),
+    stages: ['a', 'last'],
+    note: undefined,
+  },
+  'a skip before the pool is no bias': {
+    graph: network((n, image) => {
+      const a = n.block('a', image, [3, 8], { stride: 2 });
+      const wide = n.block('b.wide', a, [8, 24], { kernel: 1 });
+      const b = n.add('b', n.conv('b.narrow', wide, [24, 8], { kernel: 1 }), a);
+      n.flatten('end', n.pooled('pool', b));
+      return { end: [8] };
+    }),
+    stages: ['a', 'b'],
+    note: undefined,
+  },
+  'a feature map of a few positions': {
+    graph: network((n, image) => {
+      n.block('end', n.block('a', image, [3, 8], { stride: 2 }), [8, 12], { stride: 2 });
+      return { end: [12, 8, 8] };
+    }),
+    stages: ['a', 'end'],
+    note: /^No head was found; all of the network is taken, up to its 12 channels of 8 x 8 positions\.$/,
   },
   'a transformer: patches become tokens, blocks of dense layers': {
     graph: network((n, image) => {
@@ -267,6 +318,6 @@ export const examples: Readonly<Record<string, Example>> = {
       return { end: [10] };
     }),
     stages: ['placed', 'a', 'b'],
-    dropped: /its last layer of 10 outputs/,
+    note: /its last layer of 10 outputs/,
   },
 };

@@ -127,7 +127,22 @@ test('size and pixels: from the file, from a file beside it, from the user, or a
   assert.deepEqual([said.preprocess.size, said.preprocess.mean, said.name], [32, [0.5, 0.5, 0.5], 'a_model_1_']);
   assert.equal((await openModelFile(free, { pixels: 'unit' })).preprocess.size, 224);
   assert.equal((await openModelFile(free, { pixels: 'unit', size: 64 })).preprocess.size, 64);
-  await assert.rejects(openModelFile(fixed, { pixels: 'unit', size: 64 }), GraftError);
+  await assert.rejects(
+    openModelFile(fixed, { pixels: 'unit', size: 64 }),
+    (error: unknown) => error instanceof GraftError && error.code === 'usage' && error.message.includes(fixed),
+  );
+  // A side that is known counts for the other.
+  const half = join(folder, 'half.onnx');
+  writeFileSync(half, smallOnnx(['N', 3, 64, 'w']));
+  assert.equal((await openModelFile(half, { pixels: 'unit' })).preprocess.size, 64);
+  // A file that has nothing to do with the model is passed over, and one that is damaged where all is said.
+  writeFileSync(join(folder, 'config.json'), '{"name":"myapp","mean":"arithmetic"}');
+  assert.equal((await openModelFile(free, { pixels: 'unit' })).preprocess.size, 224);
+  writeFileSync(join(folder, 'config.json'), '{"architecture":"a","mean":"arithmetic"}');
+  await assert.rejects(openModelFile(free, { pixels: 'unit' }), /three numbers/);
+  assert.equal((await openModelFile(free, { pixels: 'unit', size: 48 })).preprocess.size, 48);
+  writeFileSync(join(folder, 'config.json'), '{"architecture":"a","input_size":[3,80,80]}');
+  assert.equal((await openModelFile(free, { pixels: 'unit' })).preprocess.size, 80);
   writeFileSync(
     join(folder, 'config.json'),
     JSON.stringify({
@@ -185,6 +200,11 @@ test('other formats get a sentence with what to do', async t => {
     ['net.gguf', text('GGUF\x03\0\0\0rest of it'), /GGUF/, /weights without a network.*--weights/],
     ['net.safetensors', text('\x10\0\0\0\0\0\0\0{"a": {}}'), /safetensors/, /weights without a network.*--weights/],
     ['net.tflite', text('<!DOCTYPE html><html>'), /HTML page/, /Download the file itself/],
+    ['page.onnx', text('<!DOCTYPE html><html>'), /HTML page/, /Download the file itself/],
+    ['pointer.onnx', text('version https://git-lfs.github.com/spec/v1'), /Git LFS pointer/, /git lfs pull/],
+    ['notes.onnx', text('a few words'), /seems to be text/, /Name a \.onnx or \.tflite file/],
+    ['unknown.onnx', Uint8Array.of(0x3a, 9, 0, 1), /not a sound ONNX model/, /./],
+    ['unknown.bin', Uint8Array.of(0x3a, 9, 0, 1), /something else/, /Name a \.onnx or \.tflite file/],
     ['empty.onnx', new Uint8Array(0), /it is empty/, /again/],
     ['damaged.onnx', smallOnnx([1, 3, 32, 32]).slice(0, 900), /not a sound ONNX model/, /./],
     [
@@ -216,6 +236,55 @@ test('other formats get a sentence with what to do', async t => {
     openModelFile(join(folder, 'nowhere.onnx')),
     (error: unknown) => error instanceof GraftError && error.code === 'not-found',
   );
+});
+
+test("graft's own description: the size where any is taken, and how photos are resampled", async t => {
+  const preprocess = { ...original.preprocess, kernel: 'lanczos3' } as const;
+  const description = JSON.stringify({ format: 1, classes: ['a', 'b'], preprocess });
+  const described = (model: TfliteModel): TfliteModel => ({
+    ...model,
+    metadata: [...model.metadata, { name: 'graft', data: new TextEncoder().encode(description) }],
+  });
+  const signed = lowerToTflite(buildClassifierGraph(original, head, 'signed'));
+  const onnx = buildClassifierGraph(original, head, 'uint8', { graft: description });
+  const files: readonly (readonly [string, Uint8Array, RegExp])[] = [
+    ['model.tflite', writeTflite(described(signed)), /as graft's own description says/],
+    ['uint8.tflite', writeTflite(described(takeUint8(signed))), /as its quantised input tells/],
+    ['model.onnx', writeOnnx(onnx), /as the type of its input tells/],
+  ];
+  for (const [name, bytes, source] of files) {
+    const backbone = await openBytes(t, name, bytes);
+    assert.match(backbone.notes.join(' '), source);
+    assert.deepEqual([backbone.preprocess.size, backbone.preprocess.kernel], [preprocess.size, 'lanczos3'], name);
+    const difference = largestDifference(await featuresOf(backbone), wanted);
+    assert.ok(difference <= 1e-4 * largestNumber(wanted), `${name}: features differ by ${difference}`);
+  }
+  const small = (graft: string) => {
+    const model = fromBinary(ModelProtoSchema, smallOnnx(['N', 3, 'height', 'width']));
+    model.metadataProps = [create(StringStringEntryProtoSchema, { key: 'graft', value: graft })];
+    return toBinary(ModelProtoSchema, model);
+  };
+  const file = join(await temporaryFolder(t), 'small.onnx');
+  const read = async (graft: unknown) => {
+    writeFileSync(file, small(typeof graft === 'string' ? graft : JSON.stringify(graft)));
+    return (await openModelFile(file, { pixels: 'unit' })).preprocess;
+  };
+  const sound = { size: 40, fit: 'squash', kernel: 'cubic' };
+  const own = await read({ format: 1, preprocess: sound });
+  assert.deepEqual([own.size, own.kernel], [40, 'cubic']);
+  for (const other of ['a plant', 'null', '[]', { by: 'somebody' }]) assert.equal((await read(other)).size, 224);
+  for (const wrong of [
+    {},
+    { ...sound, size: 0 },
+    { ...sound, size: 1e9 },
+    { ...sound, kernel: 'x' },
+    { ...sound, fit: 'crop' },
+  ]) {
+    await assert.rejects(
+      read({ format: 1, preprocess: wrong }),
+      /a description that this version of graft cannot read/,
+    );
+  }
 });
 
 test('damaged files become backbones or are refused', () => {

@@ -1,6 +1,6 @@
 // What files beside a model say of its pixels: Hugging Face's and timm's, old and new, and what is wrong in them.
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GraftError } from '../../src/base/errors.ts';
@@ -26,13 +26,16 @@ test('files beside the model: Hugging Face and timm, old and new', async t => {
     }),
   );
   const old = await readCompanions(folder);
-  assert.deepEqual([old?.mean, old?.std, old?.size, old?.kernel], [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5], 192, 'cubic']);
+  assert.deepEqual(
+    [old?.pixels?.mean, old?.pixels?.std, old?.size, old?.kernel],
+    [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5], 192, 'cubic'],
+  );
   writeFileSync(
     config,
     JSON.stringify({ pretrained_cfg: { mean, std, input_size: [3, 224, 224], interpolation: 'bilinear' } }),
   );
   const timm = await readCompanions(folder);
-  assert.deepEqual([timm?.mean, timm?.std, timm?.size, timm?.kernel], [mean, std, 224, 'linear']);
+  assert.deepEqual([timm?.pixels?.mean, timm?.pixels?.std, timm?.size, timm?.kernel], [mean, std, 224, 'linear']);
   const preprocessor = join(folder, 'preprocessor_config.json');
   writeFileSync(
     preprocessor,
@@ -48,18 +51,35 @@ test('files beside the model: Hugging Face and timm, old and new', async t => {
   const twice = await readCompanions(folder);
   // x = (pixel / 127.5 - 0.5) / 0.5 = (u - 0.25) / 0.25
   assert.deepEqual(
-    [twice?.mean.map(value => value.toFixed(6)), twice?.size, twice?.kernel],
+    [twice?.pixels?.mean.map(value => value.toFixed(6)), twice?.size, twice?.kernel],
     [['0.250000', '0.250000', '0.250000'], 256, 'cubic'],
   );
   writeFileSync(preprocessor, JSON.stringify({ do_normalize: false, size: 160 }));
   const unit = await readCompanions(folder);
   assert.deepEqual(
-    [unit?.mean.map(Math.round), unit?.std.map(value => Number(value.toFixed(6))), unit?.size],
+    [unit?.pixels?.mean.map(Math.round), unit?.pixels?.std.map(value => Number(value.toFixed(6))), unit?.size],
     [[0, 0, 0], [1, 1, 1], 160],
   );
   // Without a mean it says nothing, and the other file does.
   writeFileSync(preprocessor, JSON.stringify({ size: { shortest_edge: 256 } }));
   assert.equal((await readCompanions(folder))?.size, 224);
+  rmSync(config);
+  assert.deepEqual(await readCompanions(folder), { size: 256 });
+});
+
+test("a config.json that is not timm's is passed over", async t => {
+  const folder = await temporaryFolder(t);
+  const config = join(folder, 'config.json');
+  const strays = ['{"name":"myapp","mean":"arithmetic"}', '[1,2]', 'null', '{ damaged', '', ' '.repeat(2 ** 20 + 1)];
+  for (const text of strays) {
+    writeFileSync(config, text);
+    assert.equal(await readCompanions(folder), undefined);
+  }
+  rmSync(config);
+  mkdirSync(config);
+  assert.equal(await readCompanions(folder), undefined);
+  writeFileSync(join(folder, 'preprocessor_config.json'), '{"sampling_rate": 16000}');
+  assert.equal(await readCompanions(folder), undefined);
 });
 
 test('a preprocessor of transformers is read with its factor, one number for all colours, and what it crops to', async t => {
@@ -73,7 +93,7 @@ test('a preprocessor of transformers is read with its factor, one number for all
     const found = await read({ rescale_factor, image_mean: 0.5, image_std: [0.25, 0.5, 1] });
     for (const x of [0, 100, 255]) {
       assertClose(
-        [0, 1, 2].map(c => (x / 255 - found.mean[c]!) / found.std[c]!),
+        [0, 1, 2].map(c => (x / 255 - found.pixels!.mean[c]!) / found.pixels!.std[c]!),
         [0.25, 0.5, 1].map(s => (x * rescale_factor - 0.5) / s),
         1e-12,
         `${x}`,
@@ -86,7 +106,7 @@ test('a preprocessor of transformers is read with its factor, one number for all
   assert.equal((await read({ ...half, crop_size: 224 })).size, 224);
   assert.equal((await read({ ...half, crop_size: 224, do_center_crop: false })).size, 256);
   assert.equal((await read({ ...half, size: null })).size, undefined);
-  assert.deepEqual((await read({ ...half, do_rescale: false })).std, [0.5 / 255, 0.5 / 255, 0.5 / 255]);
+  assert.deepEqual((await read({ ...half, do_rescale: false })).pixels!.std, [0.5 / 255, 0.5 / 255, 0.5 / 255]);
 });
 
 test('what is wrong in a file beside the model is refused, with the name of the file', async t => {
@@ -112,7 +132,6 @@ test('what is wrong in a file beside the model is refused, with the name of the 
     ['preprocessor_config.json', { ...half, size: { height: 224, width: 192 } }, / for size; a square is wanted/],
     ['preprocessor_config.json', { ...half, size: 1e9 }, / has 1000000000 for size; 16 to 2048 pixels/],
     ['preprocessor_config.json', { ...half, crop_size: { height: 8, width: 8 } }, / has 8 for crop_size; 16 to 2048/],
-    ['config.json', '[1', / is not JSON/],
     ['config.json', { pretrained_cfg: [] }, / for pretrained_cfg; an object/],
     ['config.json', withTimm({ mean: ['a', 0, 0] }), / for mean; three numbers/],
     ['config.json', withTimm({ std: [0.5, 0.5, 0] }), / for std; three numbers above 0/],

@@ -83,6 +83,7 @@ test('names that there are not are refused before anything is fetched, with near
   for (const [name, message, hint] of [
     ['resnet81', /no backbone called "resnet81"/, /Near names: resnet18/],
     ['', /no backbone called ""/, /graft models lists all/],
+    ['timm/some', /no backbone called "timm\/some"/, /On the Hub there may be hf:timm\/some\./],
     ['hf:resnet18', /"resnet18" is not the name of a model/, /owner\/name/],
   ] as const) {
     await assert.rejects(finish(models({ fetch: ['resnet18', name] })), (error: GraftError) => {

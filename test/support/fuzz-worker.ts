@@ -4,6 +4,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '../../src/base/errors.ts';
+import { type Classifier, makeBackbone } from '../../src/import/make-backbone.ts';
+import { readOnnxClassifier } from '../../src/import/onnx-backbone.ts';
+import { readTfliteClassifier } from '../../src/import/tflite-backbone.ts';
 import { convertOnnx } from '../../src/onnx/convert.ts';
 import { readOnnxModel } from '../../src/onnx/read-model.ts';
 import { inspectModel } from '../../src/project/inspect.ts';
@@ -48,13 +51,16 @@ const readers: Readonly<Record<FuzzFormat, Reader>> = {
     orRefuse(() => readAttachedFiles(bytes));
     const model = readTflite(bytes);
     const { problems } = inspectModel('file.tflite', bytes, model);
-    return { problem: problems.length > 0, check: () => checkRewriting(model) };
+    return { problem: problems.length > 0, check: () => checkTflite(bytes, model) };
   },
   onnx(bytes) {
     const model = readOnnxModel(bytes);
     for (const constant of model.constants.values()) constant.read();
     convertOnnx(model);
-    return { problem: false };
+    return {
+      problem: false,
+      check: () => importFile(readOnnxClassifier(bytes, '.', { asked: undefined, usual: undefined })),
+    };
   },
   safetensors(bytes) {
     const { tensors, metadata } = readSafetensors(bytes, 'file.safetensors');
@@ -93,6 +99,17 @@ function tryFile({ format, bytes }: FuzzFile): FuzzOutcome {
     if (error instanceof GraftError && refusals.includes(error.code)) return tell('refused', true);
     return tell('defect', true, String((error as Error).stack));
   }
+}
+
+/** What is read is a backbone or refused. */
+function importFile(classifier: Classifier): void {
+  orRefuse(() => makeBackbone({ ...classifier, weights: { file: 'file', sha256: '' } }, undefined, { pixels: 'unit' }));
+}
+
+function checkTflite(bytes: Uint8Array, model: TfliteModel): void {
+  checkRewriting(model);
+  const classifier = orRefuse(() => readTfliteClassifier(bytes));
+  if (classifier) importFile(classifier);
 }
 
 /** What was read can be written, and is the same when it is read again; or it is refused. */

@@ -206,7 +206,7 @@ test('a newer version that cannot be fetched whole leaves the cached one in use,
   // Stopped by the user in the middle.
   hub.faults.splice(0, 1, { on: 'cdn', pause: 20 });
   const steps = resolveHubModel('hf:timm/some', cache);
-  for (let step = await steps.next(); step.value.type !== 'progress'; step = await steps.next()) assert.ok(!step.done);
+  for (let step = await steps.next(); !step.done && step.value.type !== 'progress'; ) step = await steps.next();
   await steps.return(undefined as never);
   assert.deepEqual(await drain(resolveHubModel('hf:timm/some', cache, true)), first);
   assert.equal(ref(), commit);
