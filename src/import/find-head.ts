@@ -3,6 +3,7 @@
 import { GraftError } from '../base/errors.ts';
 import type { Graph, Node } from '../onnx/graph.ts';
 import { pruneGraph } from '../onnx/prune.ts';
+import { MAX_OUTPUTS } from '../onnx/read-model.ts';
 import { inferShapes, type Shape } from '../onnx/shapes.ts';
 import { sizeOf } from '../tensor/tensor.ts';
 import { refuseDense } from './refuse-dense.ts';
@@ -41,9 +42,6 @@ const scores: ReadonlySet<Node['op']> = new Set(['LogSoftmax', 'Sigmoid', 'Softm
 
 /** Classes of ImageNet, with and without the background. */
 const IMAGENET_CLASSES: readonly number[] = [1000, 1001];
-
-/** Most outputs of a network. */
-const MAX_OUTPUTS = 100;
 
 /**
  * Cuts the head off. Of several outputs the one that most nodes lead to counts; the others are auxiliary heads.

@@ -36,6 +36,7 @@ const kernels: Readonly<Record<string, Preprocess['kernel']>> = {
   3: 'cubic',
   bilinear: 'linear',
   bicubic: 'cubic',
+  lanczos: 'lanczos3',
 };
 
 /** A kind of file. */

@@ -95,11 +95,13 @@ function affineOf(
   const constant = constants.get(inputs[isFirst ? 1 : 0]!);
   const numbers = constant && perChannel(constant, channelAxis);
   if (!numbers) return undefined;
+  // A factor of 0 hides a channel, and is no normalisation.
+  const isFactor = numbers.every(number => number !== 0 && Number.isFinite(number));
   const [ones, zeros] = [each(() => 1), each(() => 0)];
   if (op === 'Add') return { scale: ones, shift: numbers };
-  if (op === 'Mul') return { scale: numbers, shift: zeros };
+  if (op === 'Mul' && isFactor) return { scale: numbers, shift: zeros };
   if (op === 'Sub' && isFirst) return { scale: ones, shift: each(c => -numbers[c]) };
-  if (op === 'Div' && isFirst && numbers.every(number => number !== 0)) {
+  if (op === 'Div' && isFirst && isFactor) {
     return { scale: each(c => 1 / numbers[c]), shift: zeros };
   }
   return undefined;

@@ -30,7 +30,7 @@ const MAX_FILE_BYTES = 2 ** 31;
 /** More nodes than any classifier has; DenseNet-201 has 700. */
 const MAX_NODES = 20_000;
 /** More outputs than any classifier, detector or extractor has. */
-const MAX_OUTPUTS = 100;
+export const MAX_OUTPUTS = 100;
 
 /** Versions of ONNX's operators that are read: with 7, broadcasting became NumPy's. */
 export const OLDEST_OPSET = 7;

@@ -281,3 +281,16 @@ test('inputs that are no colour images are refused', () => {
       error instanceof GraftError && error.code === 'usage' && /made for images of 16 x 16/.test(error.message),
   );
 });
+
+test('a factor of 0 hides a channel, and stays in the network', () => {
+  const graph = network((n, image) => body(n, step(n, 'Mul', 'hidden', image, perChannel(n, 'mask', [1, 0, 1]))));
+  const { scale, shift, graph: left } = stripInput(graph);
+  assert.deepEqual(
+    [scale, shift],
+    [
+      [1, 1, 1],
+      [0, 0, 0],
+    ],
+  );
+  assert.ok(left.nodes.some(({ op }) => op === 'Mul'));
+});
