@@ -68,8 +68,8 @@ export async function* openBackbone(choice: BackboneChoice, cacheFolder: string)
     return { model: commit === undefined ? model : `${card.name}@${commit}`, backbone };
   }
   const found = yield* resolveHubModel(model, cacheFolder, offline);
-  if (found.kind === 'card') requireNoPixels(choice, found.card.title);
   if (found.kind === 'card') {
+    requireNoPixels(choice, found.card.title);
     const { backbone } = yield* openCard(found.card, choice, cacheFolder);
     return { model: found.pinned, backbone };
   }

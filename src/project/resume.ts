@@ -42,8 +42,8 @@ export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
   const started = threads === undefined ? said : pick(said, name => name !== 'workers' && name !== 'threads');
   const settings = resolveTrainOptions({ ...started, ...pick(given, name => free.has(name)) });
   // Limits go with the model that they were said of.
-  const limits = given.model === undefined ? {} : { maxLatency: undefined, maxSize: undefined };
-  const wanted = resolveTrainOptions({ ...(Object.assign({}, started, limits) as TrainOptions), ...given });
+  const limits: ReadonlySet<string> = new Set(given.model === undefined ? [] : ['maxLatency', 'maxSize']);
+  const wanted = resolveTrainOptions({ ...pick(started, name => !limits.has(name)), ...given });
   const changed = compareSettings(settings, wanted);
   if (changed.length > 0) {
     throw new GraftError(
