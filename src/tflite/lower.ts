@@ -4,6 +4,7 @@ import type { Graph, Node, ValueInfo } from '../onnx/graph.ts';
 import { graphOrder, IMAGE_ORDER, isSameOrder, plainValue, type Value } from './axes.ts';
 import { lowerings } from './lowerings.ts';
 import type { TfliteModel } from './model.ts';
+import { numberOutputs } from './number-outputs.ts';
 import { type Facts, getValue, isRefusal, type Lowering, startPlan } from './plan.ts';
 
 /** Key of the one signature. */
@@ -42,7 +43,7 @@ export function lowerToTflite(graph: Graph): TfliteModel {
   const outputs = graph.outputs.map(({ name }) => plan.output(name, outputOrder(getValue(plan, name))));
   const entries = (list: readonly ValueInfo[], indexes: readonly number[]) =>
     list.map((info, i) => ({ name: info.name, tensor: indexes[i]! }));
-  return {
+  return numberOutputs({
     description: graph.name,
     tensors: plan.tensors,
     operators: plan.operators,
@@ -50,7 +51,7 @@ export function lowerToTflite(graph: Graph): TfliteModel {
     outputs,
     signature: { key: SIGNATURE_KEY, inputs: entries(graph.inputs, inputs), outputs: entries(graph.outputs, outputs) },
     metadata: Object.entries(graph.metadata).map(([name, text]) => ({ name, data: new TextEncoder().encode(text) })),
-  };
+  });
 }
 
 /** What stands in the way of lowering a graph, a line for every node; none where nothing does. */
