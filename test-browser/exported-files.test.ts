@@ -19,9 +19,9 @@ import { runInLiteRt, unscale } from './support/litert.ts';
 /**
  * How far a probability, or an edge in parts of the frame, may be from LiteRT's. Measured: 6e-6 for float32 and float16,
  * which LiteRT and old runtimes add up in another order; 0.05 for dynamic, whose activations they round to 8 bits in other
- * ways, each as far from float32; for int8 5e-7 on most photos and 0.006 on one, where a sum falls on the other side of a half.
+ * ways, each as far from float32; for int8 1e-6 on most photos and 0.015 on one, where a sum falls on the other side of a half.
  */
-const tolerances: Readonly<Record<Precision, number>> = { float32: 2e-5, float16: 2e-5, dynamic: 0.1, int8: 0.01 };
+const tolerances: Readonly<Record<Precision, number>> = { float32: 2e-5, float16: 2e-5, dynamic: 0.1, int8: 0.02 };
 
 /** What a client is too old for: this version of FULLY_CONNECTED, which came with that release of TensorFlow Lite. */
 const tooNew: Readonly<Partial<Record<ClientName, { readonly version: number; readonly release: string }>>> = {
