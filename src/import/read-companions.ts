@@ -15,7 +15,7 @@ import {
   type Triple,
   wrongField,
 } from '../zoo/config-fields.ts';
-import { pretrainedFields, readTimmPixels } from '../zoo/hub-config.ts';
+import { pretrainedFields, readTimmPixels, timmKernels } from '../zoo/hub-config.ts';
 import type { PixelEvidence } from './find-preprocess.ts';
 
 /** Largest file that is read. */
@@ -34,9 +34,7 @@ const kernels: Readonly<Record<string, Preprocess['kernel']>> = {
   1: 'lanczos3',
   2: 'linear',
   3: 'cubic',
-  bilinear: 'linear',
-  bicubic: 'cubic',
-  lanczos: 'lanczos3',
+  ...timmKernels,
 };
 
 /** A kind of file. */

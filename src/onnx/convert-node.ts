@@ -48,7 +48,7 @@ export type Conversion = (node: NodeContext) => string | readonly string[];
 export const isSame = ([a, b]: Both<Shape>): boolean => a.join() === b.join();
 
 /** What a number that grows evenly with the number of photos is for `batch` of them. */
-export function atBatch([a, b]: Both<number>, batch: number): number {
+function atBatch([a, b]: Both<number>, batch: number): number {
   const [m, n] = BATCHES;
   return a + ((b - a) / (n - m)) * (batch - m);
 }

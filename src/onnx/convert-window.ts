@@ -1,5 +1,7 @@
 // Ops of ONNX with a window over height and width: convolution, pooling, and local response normalisation.
+
 import type { Conversion, NodeContext } from './convert-node.ts';
+import { FIXED } from './graph.ts';
 import { emptyLiteral, literal } from './literal.ts';
 import type { Pads } from './ops.ts';
 
@@ -152,7 +154,7 @@ export const windowConversions: Readonly<Record<string, Conversion>> = {
       band.data.fill(n.float('alpha', 1e-4) / size, to * channels + first, to * channels + last + 1);
     }
     const bias = literal('float32', [channels], new Array<number>(channels).fill(n.float('bias', 1)));
-    const parameters = [n.constant(band, 'band.fixed'), n.constant(bias, 'bias.fixed')];
+    const parameters = [n.constant(band, `band${FIXED}`), n.constant(bias, `bias${FIXED}`)];
     const squares = n.emit('Mul', [n.x(), n.x()], {});
     const sums = n.emit('Conv', [squares, ...parameters], { ...wholeImage([1, 1]), group: 1 });
     return n.emit('Mul', [n.x(), n.emit('Pow', [sums, n.scalar(-n.float('beta', 0.75))], {})], {});

@@ -5,6 +5,9 @@ import type { OpAttributes, SupportedOp } from './ops.ts';
 /** Opset of every graph that graft writes: HardSwish (14) and Softmax over one axis (13) are in it. */
 export const OPSET = 17;
 
+/** Constants that belong to a formula, and that training leaves as they are, end in this. */
+export const FIXED = '.fixed';
+
 /** One operation. `inputs` may hold '' for an optional input that is absent. */
 export type Node<O extends SupportedOp = SupportedOp> = {
   [K in O]: {

@@ -33,8 +33,8 @@ const MAX_NODES = 20_000;
 export const MAX_OUTPUTS = 100;
 
 /** Versions of ONNX's operators that are read: with 7, broadcasting became NumPy's. */
-export const OLDEST_OPSET = 7;
-export const NEWEST_OPSET = 22;
+const OLDEST_OPSET = 7;
+const NEWEST_OPSET = 22;
 
 /** ONNX's own operators have this domain, or none. */
 const OWN_DOMAINS: readonly string[] = ['', 'ai.onnx'];

@@ -1,10 +1,9 @@
 // Says before anything is computed what of somebody's network cannot be trained, or cannot stand in a .tflite file.
 import { gradients } from '../autodiff/gradients.ts';
 import { GraftError } from '../base/errors.ts';
-import { float32 } from '../tensor/tensor.ts';
 import { problemsOfLowering } from '../tflite/lower.ts';
 import type { Backbone } from '../zoo/backbone.ts';
-import { buildClassifierGraph, featureWidth } from '../zoo/graphs.ts';
+import { buildClassifierGraph, emptyHead } from '../zoo/graphs.ts';
 import { stageNodes } from '../zoo/stages.ts';
 
 /** Most nodes that are listed of each kind. */
@@ -20,7 +19,7 @@ export function checkNetwork(backbone: Backbone, trainFrom: number | undefined):
     const gradient = gradients[op];
     return 'none' in gradient ? [`${op} ${name}: it has no gradient (${gradient.none})`] : [];
   });
-  const unlowered = problemsOfLowering(buildClassifierGraph(backbone, emptyHead(backbone), 'signed'));
+  const unlowered = problemsOfLowering(buildClassifierGraph(backbone, emptyHead(backbone, 2), 'signed'));
   if (untrained.length + unlowered.length === 0) return;
   throw new GraftError(
     'unsupported-op',
@@ -38,10 +37,4 @@ function list(title: string, lines: readonly string[]): string {
     .slice(0, MAX_LISTED)
     .map(line => `\n  ${line}`)
     .join('')}${more}`;
-}
-
-/** Of two classes, all zeros. */
-function emptyHead(backbone: Backbone) {
-  const width = featureWidth(backbone);
-  return { weight: float32([2, width], new Float32Array(2 * width)), bias: float32([2], [0, 0]) };
 }

@@ -2,17 +2,15 @@
 // enough.
 import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
-import { makeRng } from '../base/rng.ts';
 import type { Manifest } from '../dataset/manifest.ts';
 import { loadLiteRt } from '../engine/litert.ts';
 import { measureLatency } from '../engine/litert-latency.ts';
-import { float32 } from '../tensor/tensor.ts';
 import { lowerToTflite } from '../tflite/lower.ts';
 import { writeTflite } from '../tflite/write.ts';
 import type { Backbone } from '../zoo/backbone.ts';
 import { findCachedWeights } from '../zoo/cached.ts';
 import { cards } from '../zoo/cards.ts';
-import { buildClassifierGraph, featureWidth } from '../zoo/graphs.ts';
+import { buildClassifierGraph, emptyHead } from '../zoo/graphs.ts';
 import { AUTO, type Candidate, type ModelChoice, type ModelLimits } from './auto-model.ts';
 import { checkNetwork } from './check-network.ts';
 import { type FittedSettings, fitSettings } from './fit-settings.ts';
@@ -114,14 +112,7 @@ export function pick(candidates: readonly Omit<Candidate, 'chosen'>[], photos: n
 
 /** Time and size of the classifier's file, whose head holds nothing yet. */
 async function measureCost(backbone: Backbone, classes: number): Promise<Cost> {
-  const width = featureWidth(backbone);
-  const rng = makeRng(0, 'head');
-  const weight = float32(
-    [classes, width],
-    Float32Array.from({ length: classes * width }, () => 0.01 * rng.normal()),
-  );
-  const head = { weight, bias: float32([classes], new Float32Array(classes)) };
-  const bytes = writeTflite(lowerToTflite(buildClassifierGraph(backbone, head, 'signed')));
+  const bytes = writeTflite(lowerToTflite(buildClassifierGraph(backbone, emptyHead(backbone, classes), 'signed')));
   const model = await loadLiteRt(bytes);
   try {
     const { median } = await measureLatency(model);

@@ -1,5 +1,6 @@
 // What a run was told and what it was made with: args.json, from which it can be repeated and resumed.
 import { resolve } from 'node:path';
+import { pickFields } from '../base/pick-fields.ts';
 import type { Manifest } from '../dataset/manifest.ts';
 import type { ModelChoice } from './auto-model.ts';
 import type { FittedSettings } from './fit-settings.ts';
@@ -40,9 +41,17 @@ export function describeRun(
   const { title, weights } = settings.backbone;
   return {
     model,
-    options: { ...without(options, ['resume']), ...paths, ...(options.model && { model: modelInFull(options.model) }) },
+    options: {
+      ...pickFields(options, name => name !== 'resume'),
+      ...paths,
+      ...(options.model && { model: modelInFull(options.model) }),
+    },
     // The very model: of a repository the commit, of auto what it chose.
-    settings: { ...without(settings, ['backbone', 'limits']), ...paths, model: modelInFull(settings.model) },
+    settings: {
+      ...pickFields(settings, name => name !== 'backbone' && name !== 'limits'),
+      ...paths,
+      model: modelInFull(settings.model),
+    },
     choice,
     backbone: { title, weights },
     ...describeMachine(),
@@ -51,7 +60,3 @@ export function describeRun(
 
 /** A model's name that holds wherever it is opened from. */
 const modelInFull = (model: string): string => (isModelFile(model) ? resolve(model) : model);
-
-function without<T extends object>(value: T, names: readonly (keyof T)[]): Partial<T> {
-  return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name as keyof T))) as Partial<T>;
-}

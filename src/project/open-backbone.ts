@@ -74,13 +74,16 @@ export async function* openBackbone(choice: BackboneChoice, cacheFolder: string)
     return { model: found.pinned, backbone };
   }
   const backbone = yield* openFile(found.file, choice, found.folder);
-  const [repo, commit] = found.pinned.slice(HUB_PREFIX.length).split('@') as [string, string];
+  const { repo, revision } = parseHubName(found.pinned);
   const weights: WeightsOrigin = {
     ...backbone.weights,
     ...(found.licence !== undefined && { licence: found.licence }),
-    origin: `${repo} on the Hugging Face Hub, commit ${commit}.`,
+    origin: `${repo.name} on the Hugging Face Hub, commit ${revision}.`,
   };
-  return { model: found.pinned, backbone: { ...backbone, name: repo.replace('/', '_'), title: repo, weights } };
+  return {
+    model: found.pinned,
+    backbone: { ...backbone, name: repo.name.replace('/', '_'), title: repo.name, weights },
+  };
 }
 
 /** Networks of the zoo say themselves how they want their pixels. */

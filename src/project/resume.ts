@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
+import { pickFields } from '../base/pick-fields.ts';
 import type { ModelChoice } from './auto-model.ts';
 import { isModelFile } from './open-backbone.ts';
 import { runFiles } from './run-folder.ts';
@@ -39,11 +40,11 @@ export async function resumeRun(options: TrainOptions): Promise<TrainingJob> {
   ) as TrainOptions;
   const threads = given.workers ?? given.threads;
   // One word for the threads takes the place of the other one.
-  const started = threads === undefined ? said : pick(said, name => name !== 'workers' && name !== 'threads');
-  const settings = resolveTrainOptions({ ...started, ...pick(given, name => free.has(name)) });
+  const started = threads === undefined ? said : pickFields(said, name => name !== 'workers' && name !== 'threads');
+  const settings = resolveTrainOptions({ ...started, ...pickFields(given, name => free.has(name)) });
   // Limits go with the model that they were said of.
   const limits: ReadonlySet<string> = new Set(given.model === undefined ? [] : ['maxLatency', 'maxSize']);
-  const wanted = resolveTrainOptions({ ...pick(started, name => !limits.has(name)), ...given });
+  const wanted = resolveTrainOptions({ ...pickFields(started, name => !limits.has(name)), ...given });
   const changed = compareSettings(settings, wanted);
   if (changed.length > 0) {
     throw new GraftError(
@@ -115,9 +116,6 @@ function parse(text: string): Args {
     return {};
   }
 }
-
-const pick = <T extends object>(value: T, wanted: (name: keyof T) => boolean): Partial<T> =>
-  Object.fromEntries(Object.entries(value).filter(([name]) => wanted(name as keyof T))) as Partial<T>;
 
 /** "head.lr: 0.003 then, 0.1 now" for every setting that differs. */
 function compareSettings(then: TrainSettings, now: TrainSettings): string[] {

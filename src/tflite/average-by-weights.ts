@@ -1,13 +1,19 @@
 // Averages over windows as depthwise convolutions with equal weights: XNNPACK averages floats only, and convolves in int8.
 import { startDraft } from './draft.ts';
-import type { KnownOperator, TfliteModel } from './model.ts';
+import type { KnownOperator, TfliteModel, TfliteOperator } from './model.ts';
 import { Padding } from './schema.ts';
 
-/** The same function without AVERAGE_POOL_2D, but for windows that reach over the edge, which average what is inside. */
-export function averageByWeights(model: TfliteModel): TfliteModel {
+/**
+ * The same function without AVERAGE_POOL_2D among `part` of the operators, but for windows that reach over the edge, which
+ * average what is inside. Default: all operators.
+ */
+export function averageByWeights(
+  model: TfliteModel,
+  part: ReadonlySet<TfliteOperator> = new Set(model.operators),
+): TfliteModel {
   const draft = startDraft(model);
   for (const operator of model.operators as readonly KnownOperator[]) {
-    if (operator.op !== 'AVERAGE_POOL_2D' || operator.options.padding !== Padding.VALID) {
+    if (operator.op !== 'AVERAGE_POOL_2D' || !part.has(operator) || operator.options.padding !== Padding.VALID) {
       draft.operators.push(operator);
       continue;
     }

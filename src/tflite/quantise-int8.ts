@@ -39,7 +39,7 @@ export function activationQuantization(low: number, high: number, finest = 0): Q
  * @param last name of the last value of the int8 part.
  */
 export function quantiseInt8({ model: given, ranges: seen }: RangedModel, last: string): TfliteModel {
-  const model = averageByWeights(given);
+  const model = averageByWeights(given, findInt8Part(given, last));
   const ranges = new Map([...inputRanges(model), ...seen]);
   const isInt8 = findInt8Part(model, last);
   const draft = startDraft(model);

@@ -60,7 +60,7 @@ function operand(plan: RaisePlan, index: number, to: readonly number[]): string 
 type Make = (plan: RaisePlan, name: string, x: string, step: Step) => string;
 
 /** An operator of one value. */
-export function raiseUnary(make: Make): Raising {
+function raiseUnary(make: Make): Raising {
   return (step, plan) => {
     const value = plan.value(step.inputs[0]!);
     if (value === undefined) return 'its input is a constant';

@@ -67,8 +67,7 @@ export function addStages(
     const [, weightName, biasName] = conv.inputs as [string, string, string?];
     const scaleInput = conv.inputs[0] === entry ? scale : undefined;
     if (isTrained) {
-      const channels = floats(weightName).shape[0]!;
-      addTrainedConv(graph, { conv, value, input: from, channels, norm, scaleInput }, useConstant);
+      addTrainedConv(graph, { conv, value, input: from, norm, scaleInput }, useConstant);
       return;
     }
     const own = { weight: floats(weightName), bias: biasName ? floats(biasName) : undefined };

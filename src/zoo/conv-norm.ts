@@ -44,13 +44,19 @@ export interface ConvTensors {
 
 /** W' = W * gamma / sigma, b' = beta + (b - mean) * gamma / sigma, with sigma = sqrt(variance + epsilon). */
 export function foldNorm({ weight, bias }: ConvTensors, norm: Norm): ConvTensors {
-  const { gamma, beta, mean, inverse } = norm;
-  const perFilter = weight.data.length / gamma.data.length;
-  const factor = gamma.data.map((value, c) => value * inverse.data[c]!);
+  const { factor, offset } = foldedParts(norm, bias);
+  const perFilter = weight.data.length / factor.length;
   return {
     weight: { ...weight, data: weight.data.map((value, i) => value * factor[Math.floor(i / perFilter)]!) },
-    bias: { ...beta, data: beta.data.map((value, c) => value + ((bias?.data[c] ?? 0) - mean.data[c]!) * factor[c]!) },
+    bias: { ...norm.beta, data: offset },
   };
+}
+
+/** gamma / sigma, and beta + (b - mean) * gamma / sigma, per channel; without biases b is 0. */
+function foldedParts({ gamma, beta, mean, inverse }: Norm, bias?: Floats) {
+  const factor = gamma.data.map((value, c) => value * inverse.data[c]!);
+  const offset = beta.data.map((value, c) => value + ((bias?.data[c] ?? 0) - mean.data[c]!) * factor[c]!);
+  return { factor, offset };
 }
 
 /** Multiplies the weights of each input channel of a convolution without groups. */
@@ -68,7 +74,6 @@ export interface TrainedConv {
   /** Name of the value that it gives. */
   readonly value: string;
   readonly input: string;
-  readonly channels: number;
   readonly norm: Norm | undefined;
   readonly scaleInput: readonly number[] | undefined;
 }
@@ -78,12 +83,12 @@ export interface TrainedConv {
  * W' = W * gamma / sigma, b' = beta + (b - mean) * gamma / sigma, with sigma fixed.
  */
 export function addTrainedConv(graph: GraphBuilder, source: TrainedConv, useConstant: UseConstant): void {
-  const { conv, value, input, norm, scaleInput, channels } = source;
+  const { conv, value, input, norm, scaleInput } = source;
   const [, weightName, biasName] = conv.inputs as [string, string, string?];
   let weight = useConstant(weightName);
   let bias = biasName ? useConstant(biasName) : undefined;
   if (norm) {
-    const { factor, wide } = addFactor(graph, value, norm, [channels, 1, 1, 1], useConstant);
+    const { factor, wide } = addFactor(graph, value, norm, [norm.gamma.data.length, 1, 1, 1], useConstant);
     weight = graph.node('Mul', madeName(value, 'weight.folded'), [weight, wide], {});
     bias = addOffset(graph, value, norm, factor, bias, useConstant);
   }
@@ -115,11 +120,10 @@ export function addConstantNorm(
   graph: GraphBuilder,
   value: string,
   input: string,
-  { gamma, beta, mean, inverse }: Norm,
+  norm: Norm,
   wide: readonly number[],
 ): void {
-  const factor = gamma.data.map((factor, c) => factor * inverse.data[c]!);
-  const offset = beta.data.map((shift, c) => shift - mean.data[c]! * factor[c]!);
+  const { factor, offset } = foldedParts(norm);
   const product = graph.constant(madeName(value, 'factor'), float32(wide, factor));
   const scaled = graph.node('Mul', madeName(value, 'product'), [input, product], {});
   graph.node('Add', value, [scaled, graph.constant(madeName(value, 'offset'), float32(wide, offset))], {});

@@ -22,6 +22,15 @@ export interface LinearHead {
   readonly bias: Tensor<'float32'>;
 }
 
+/** A head that says nothing, for what depends on the network's form alone. */
+export function emptyHead(backbone: Backbone, classes: number): LinearHead {
+  const width = featureWidth(backbone);
+  return {
+    weight: float32([classes, width], new Float32Array(classes * width)),
+    bias: float32([classes], new Float32Array(classes)),
+  };
+}
+
 /** Number of features per photo: the pooled values of stages, side by side. */
 export const featureWidth = (backbone: Backbone): number => pooledWidth(backbone, backbone.stages.length);
 

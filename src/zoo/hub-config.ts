@@ -67,7 +67,7 @@ export function readTimmPixels(config: Fields, where: string): TimmPixels {
 }
 
 /** timm's words for the resampling that can be done. */
-const kernels: Readonly<Record<string, Preprocess['kernel']>> = {
+export const timmKernels: Readonly<Record<string, Preprocess['kernel']>> = {
   bilinear: 'linear',
   bicubic: 'cubic',
   lanczos: 'lanczos3',
@@ -76,8 +76,8 @@ const kernels: Readonly<Record<string, Preprocess['kernel']>> = {
 /** The resampling that a config names; undefined where it names none. */
 export function readKernel({ interpolation }: TimmConfig, where: string): Preprocess['kernel'] | undefined {
   if (isMissing(interpolation)) return undefined;
-  if (typeof interpolation === 'string' && Object.hasOwn(kernels, interpolation)) return kernels[interpolation];
-  throw wrongField('interpolation', interpolation, `one of ${Object.keys(kernels).join(', ')}`, where);
+  if (typeof interpolation === 'string' && Object.hasOwn(timmKernels, interpolation)) return timmKernels[interpolation];
+  throw wrongField('interpolation', interpolation, `one of ${Object.keys(timmKernels).join(', ')}`, where);
 }
 
 /** The fields about the weights: in `pretrained_cfg`, in files of old at the top. */

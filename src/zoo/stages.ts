@@ -1,5 +1,5 @@
 // What there is to know about a backbone's stages: their nodes, shapes and parameters.
-import type { Node } from '../onnx/graph.ts';
+import { FIXED, type Node } from '../onnx/graph.ts';
 import { inferShapes, type Shape } from '../onnx/shapes.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { Backbone } from './backbone.ts';
@@ -54,9 +54,6 @@ const parameterInputs: Partial<Record<Node['op'], readonly number[]>> = {
 /** Ops whose single numbers belong to a formula and are no parameters. */
 const elementwise: ReadonlySet<Node['op']> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
-/** Constants of a fixed meaning, which importers make, end in this. */
-export const FIXED = '.fixed';
-
 /** Names of the constants of each stage that training changes, in the order in which they are read. */
 export function stageParameters(backbone: Backbone): string[][] {
   const { constants } = backbone.graph;
@@ -95,9 +92,3 @@ export function withParameters(backbone: Backbone, changed: ReadonlyMap<string, 
   }
   return { ...backbone, graph: { ...backbone.graph, constants } };
 }
-
-/** The backbone for pictures of another size. */
-export const withSize = (backbone: Backbone, size: number): Backbone => ({
-  ...backbone,
-  preprocess: { ...backbone.preprocess, size },
-});

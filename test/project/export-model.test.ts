@@ -7,13 +7,13 @@ import { makeRng } from '../../src/base/rng.ts';
 import { startPool } from '../../src/base/worker-pool.ts';
 import type { Classifiers } from '../../src/project/classify-files.ts';
 import { exportModel } from '../../src/project/export-model.ts';
-import type { Provenance } from '../../src/project/provenance.ts';
 import { float32 } from '../../src/tensor/tensor.ts';
 import { lowerToTflite } from '../../src/tflite/lower.ts';
 import { readTflite } from '../../src/tflite/read.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
 import { buildClassifierGraph, featureWidth } from '../../src/zoo/graphs.ts';
 import { openDefaultBackbone } from '../support/default-backbone.ts';
+import { provenanceOf } from '../support/random-classifier.ts';
 import { drain, temporaryFolder } from '../support/reference.ts';
 
 const backbone = await openDefaultBackbone();
@@ -66,22 +66,13 @@ test('the file has no op that is not needed, and none that tflite-runtime 2.14 d
 
 test('a file that disagrees with the model is named .rejected, and the error says by how much', async t => {
   const folder = await temporaryFolder(t);
-  const provenance: Provenance = {
-    format: 1,
-    graft: '0.0.0',
-    backbone: backbone.name,
-    classes: ['healthy', 'unhealthy'],
-    preprocess: backbone.preprocess,
-    weights: backbone.weights.sha256,
-    dataset: '',
-  };
   const classifiers: Classifiers = startPool(new URL('../support/disagreeing-worker.ts', import.meta.url), 1);
   t.after(() => classifiers.close());
   const photos = [
     { file: 'a.jpg', label: 0 },
     { file: 'b.jpg', label: 1 },
   ];
-  const network = { backbone, head, provenance };
+  const network = { backbone, head, provenance: provenanceOf(backbone) };
   const job = { folder, network, photos, classifiers, onWritten: () => {} };
   await assert.rejects(drain(exportModel(job)), (error: unknown) => {
     assert.equal((error as GraftError).code, 'proof-failed');

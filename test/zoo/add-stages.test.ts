@@ -9,8 +9,9 @@ import { writeOnnx } from '../../src/onnx/write.ts';
 import { float32, int64, sizeOf, type Tensor } from '../../src/tensor/tensor.ts';
 import { addStages } from '../../src/zoo/add-stages.ts';
 import type { Backbone } from '../../src/zoo/backbone.ts';
-import { stageParameters, stageShapes, withParameters, withSize } from '../../src/zoo/stages.ts';
+import { stageParameters, stageShapes, withParameters } from '../../src/zoo/stages.ts';
 import { assertClose } from '../support/reference.ts';
+import { withSize } from '../support/with-size.ts';
 
 const SIZE = 16;
 const rng = makeRng(5, 'stages');

@@ -13,10 +13,10 @@ import { robotLabels } from '../../src/tflite/robot-labels.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
 import { buildDetectorGraph, detectorOutputs, EVIDENCE } from '../../src/zoo/detector-graph.ts';
 import { buildClassifierGraph, featureWidth, type LinearHead } from '../../src/zoo/graphs.ts';
-import { withSize } from '../../src/zoo/stages.ts';
 import { openDefaultBackbone } from '../support/default-backbone.ts';
 import { drawLeafScene } from '../support/leaf-scene.ts';
 import { largestDifference } from '../support/reference.ts';
+import { withSize } from '../support/with-size.ts';
 
 const backbone = await openDefaultBackbone();
 const width = featureWidth(backbone);
