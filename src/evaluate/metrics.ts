@@ -1,4 +1,5 @@
 // How good predictions are: accuracy, confusion, and precision, recall and F1 per class.
+import { type Interval, wilson } from './intervals.ts';
 
 /** Figures of one class. A figure whose denominator is zero is 0, as in scikit-learn. */
 export interface ClassMetrics {
@@ -13,12 +14,25 @@ export interface ClassMetrics {
   readonly f1: number;
 }
 
+/** Means over classes: of those that have photos or were predicted (scikit-learn's default), or weighted by their photos. */
+export interface ClassMeans {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+}
+
 /** Figures of a set of predictions; every figure is in 0..1. */
 export interface Metrics {
   readonly images: number;
   readonly accuracy: number;
-  /** Mean F1 over the classes that have photos or were predicted (scikit-learn's default). */
+  /** Within which the accuracy on such photos is, at 95 %. */
+  readonly interval: Interval;
+  /** Mean recall of the classes that have photos. */
+  readonly balanced_accuracy: number;
+  /** `macro.f1`. */
   readonly macro_f1: number;
+  readonly macro: ClassMeans;
+  readonly weighted: ClassMeans;
   readonly per_class: readonly ClassMetrics[];
   /** confusion[truth][predicted], in photos. */
   readonly confusion: readonly (readonly number[])[];
@@ -57,13 +71,25 @@ export function measurePredictions(
   const seen = perClass.filter((_, k) =>
     confusion.some((row, i) => row[k]! > 0 || (i === k && row.some(count => count > 0))),
   );
+  const present = perClass.filter(({ images }) => images > 0);
+  const macro = meansOf(seen, () => 1 / seen.length);
+  const right = truth.filter((label, i) => label === predicted[i]).length;
   return {
     images: truth.length,
-    accuracy: truth.filter((label, i) => label === predicted[i]).length / truth.length,
-    macro_f1: seen.reduce((sum, { f1 }) => sum + f1, 0) / seen.length,
+    accuracy: right / truth.length,
+    interval: wilson(right, truth.length),
+    balanced_accuracy: present.reduce((sum, { recall }) => sum + recall, 0) / present.length,
+    macro_f1: macro.f1,
+    macro,
+    weighted: meansOf(perClass, ({ images }) => images / truth.length),
     per_class: perClass,
     confusion,
   };
+}
+
+function meansOf(classes: readonly ClassMetrics[], weigh: (figures: ClassMetrics) => number): ClassMeans {
+  const mean = (name: keyof ClassMeans) => classes.reduce((sum, figures) => sum + weigh(figures) * figures[name], 0);
+  return { precision: mean('precision'), recall: mean('recall'), f1: mean('f1') };
 }
 
 /** Index of the largest value; the first one when several are equal. */

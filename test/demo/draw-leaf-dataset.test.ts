@@ -1,6 +1,6 @@
 // Filling a folder with leaves: names, counts, equal bytes for any number of processes, refusals and interruption.
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -44,6 +44,15 @@ test('one process and two draw the same photos', async () => {
   }
   // Drawing again into the same folder is no error: the files are the same.
   await runSteps(drawLeafDataset(one, { ...options, workers: 1 }));
+});
+
+test('what a killed run and a desktop leave among the photos does not stop the next drawing', async () => {
+  const folder = join(root, 'left');
+  await mkdir(join(folder, 'healthy'), { recursive: true });
+  await writeFile(join(folder, 'healthy/leaf-0002.jpg.part-123-4'), 'half');
+  await writeFile(join(folder, '.DS_Store'), '');
+  const { result } = await runSteps(drawLeafDataset(folder, { photos: 4, size: 64, workers: 1 }));
+  assert.deepEqual(result.counts, { healthy: 2, unhealthy: 2 });
 });
 
 test('a folder with other files is refused, as are numbers out of range', async () => {

@@ -25,8 +25,8 @@ const CLASSES = 5;
 const CALIBRATED = 16;
 const LOOKED_AT = 6;
 
-/** Cards that only make the network of another one larger: EfficientNet-Lite1, which pads as TensorFlow does. */
-const larger = new Set(['efficientnet_lite2', 'efficientnet_lite3', 'efficientnet_lite4']);
+/** Cards that only make the network of another one larger: EfficientNet-Lite1, which pads as TensorFlow does, and ResNet-18. */
+const larger = new Set(['efficientnet_lite2', 'efficientnet_lite3', 'efficientnet_lite4', 'resnet50']);
 
 /** Middle of the betas: `randomParameters` says what for. */
 const SHIFT = 1;
