@@ -39,7 +39,7 @@ type Reply<A> = Answered<A> | { readonly index: number | null; readonly failure:
 
 /** Threads that have started. */
 export interface WorkerPool<S, Q, A> {
-  /** Gives every thread what it opens its tools with; it is copied. Before the first `map`. */
+  /** Gives every thread what it opens its tools with; it is copied. Before the first `map`, and again between two of them. */
   equip(setup: S): void;
   /**
    * Asks; questions and answers are copied.

@@ -43,6 +43,26 @@ const workers: OptionRow = {
 };
 const camera = (help: string): OptionRow => ({ flag: 'camera', kind: 'text', value: 'name', help });
 const seenBy = camera("none, or greyscale: the photos as a robot's camera sees them (default: none)");
+const rejectBelow: OptionRow = {
+  flag: 'reject-below',
+  kind: 'number',
+  value: 'p',
+  help: 'unknown is what has a smaller largest probability; 0 for nothing (default: as the model says)',
+};
+const foreign: readonly OptionRow[] = [
+  {
+    flag: 'labels',
+    kind: 'text',
+    value: 'file',
+    help: "names of the classes of somebody else's model, one in each line (default: as its metadata says)",
+  },
+  {
+    flag: 'pixels',
+    kind: 'text',
+    value: 'name',
+    help: "how somebody else's model wants its pixels, where it does not say: imagenet, signed, unit or bytes",
+  },
+];
 const json: OptionRow = {
   flag: 'json',
   kind: 'flag',
@@ -160,6 +180,18 @@ const trainOptions: readonly OptionRow[] = [
     value: 'n',
     help: 'views per photo to cache behind the frozen stages; 0 renders new ones in every epoch (default: 8 where they take at most 32 KB, else 0)',
   },
+  {
+    flag: 'wanted-precision',
+    kind: 'number',
+    value: 'part',
+    help: 'part of the photos that should be right where the model does not say unknown (default: 0.95)',
+  },
+  {
+    flag: 'reject-below',
+    kind: 'number',
+    value: 'p',
+    help: 'say unknown where the largest probability is below this; 0 for never (default: by the wanted precision)',
+  },
   { flag: 'save-every', kind: 'number', value: 'minutes', help: 'time between checkpoints in an epoch (default: 2)' },
   { flag: 'resume', kind: 'text', value: 'run', help: 'go on with a run that was cut off, exactly where it was' },
   { flag: 'tensorboard', kind: 'flag', help: 'write event files for TensorBoard' },
@@ -213,6 +245,8 @@ const notForFindLr = new Set([
   'schedule',
   'warmup',
   'average-decay',
+  'wanted-precision',
+  'reject-below',
   'save-every',
   'tensorboard',
 ]);
@@ -305,14 +339,29 @@ export const commands: readonly CommandRow[] = [
     name: 'val',
     summary: 'measure a run or a .tflite file on a labelled folder',
     arguments: [
-      { name: 'model', help: 'run folder, or .tflite file that graft wrote' },
+      { name: 'model', help: 'run folder, or .tflite file of anybody' },
       { name: 'data', help: 'folder with one folder of photos per class' },
     ],
-    options: [seenBy, workers, json],
+    options: [
+      seenBy,
+      {
+        flag: 'none',
+        kind: 'text',
+        value: 'folder',
+        help: 'photos that are none of the classes: how many does the model take for one?',
+      },
+      rejectBelow,
+      ...foreign,
+      { flag: 'predictions', kind: 'text', value: 'file', help: 'write a CSV file with a line per photo' },
+      workers,
+      json,
+    ],
     examples: [
       'graft val runs/train ./other-photos',
       'graft val runs/train/model.tflite ./other-photos --json',
       'graft val runs/train ./other-photos --camera greyscale',
+      'graft val runs/train ./other-photos --none ./holiday',
+      'graft val other.tflite ./other-photos --labels labels.txt',
     ],
     load: async () => (await import('./run-val.ts')).runVal,
   },
@@ -320,11 +369,14 @@ export const commands: readonly CommandRow[] = [
     name: 'predict',
     summary: 'tell the class of photos',
     arguments: [
-      { name: 'model', help: 'run folder, or .tflite file that graft wrote' },
+      { name: 'model', help: 'run folder, or .tflite file of anybody' },
       { name: 'files', help: 'photos, or folders of photos', many: true },
     ],
-    options: [seenBy, workers, json],
-    examples: ['graft predict runs/train/model.tflite a.jpg b.jpg'],
+    options: [seenBy, rejectBelow, ...foreign, workers, json],
+    examples: [
+      'graft predict runs/train/model.tflite a.jpg b.jpg',
+      'graft predict runs/train ./photos --reject-below 0.9',
+    ],
     load: async () => (await import('./run-predict.ts')).runPredict,
   },
   {

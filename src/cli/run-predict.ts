@@ -11,7 +11,11 @@ export const runPredict: CommandCode = async (values, json) => {
   if (json) {
     printJson(result.photos);
   } else if (result.predictions.length > 0) {
-    const rows = result.predictions.map(({ file, label, probability }) => [file, label, percent(probability)]);
+    const rows = result.predictions.map(({ file, label, known, best, probability }) => [
+      file,
+      known ? label : `${label} (${best}?)`,
+      percent(probability),
+    ]);
     const { camera } = result.predictions[0]!;
     const photo = camera === 'none' ? 'photo' : `photo, as the ${camera} camera sees it`;
     process.stdout.write(`${formatTable([photo, 'class', 'probability'], rows)}\n`);

@@ -41,6 +41,8 @@ export function describeTrain(result: TrainResult): string {
     formatTable(['class', 'train', 'validation', 'precision', 'recall'], rows),
     '',
     ...describeValidation(result),
+    describeCalibration(result.calibration),
+    describeReject(result.reject),
     `${paint('green', 'Proven:')} LiteRT ran ${model} on the same photos: ${percent(proof.accuracy)} right, ` +
       `top class the same on ${percent(proof.top_class_agreement)}, largest difference ${proof.max_difference.toExponential(1)}.`,
     `${(result.size / 1e6).toFixed(1)} MB; ${proof.latency_ms.median.toFixed(1)} ms a photo in LiteRT here (WebAssembly, one thread).`,
@@ -78,6 +80,23 @@ function describeValidation(result: TrainResult): string[] {
     `${right} as they are (${macro}).`,
     `${paint('bold', seen)}, which chose the epoch (${describeEpoch(result)}).`,
   ];
+}
+
+function describeCalibration({ temperature, ece_before, ece_after }: TrainResult['calibration']): string {
+  return (
+    `Probabilities are off by ${percent(ece_after)} on average (expected calibration error; ${percent(ece_before)} before ` +
+    `dividing the logits by the temperature ${temperature.toFixed(2)}).`
+  );
+}
+
+function describeReject({ below, coverage, images, precision, interval }: TrainResult['reject']): string {
+  if (below === 0) return 'It never says "unknown".';
+  if (precision === null || interval === null) return `It says "unknown" to everything: no photo reaches ${below}.`;
+  return (
+    `It says "unknown" below ${below.toFixed(3)}: then ${percent(precision)} of its answers are right ` +
+    `(${percent(interval.low)} to ${percent(interval.high)}, since they are ${Math.round(coverage * images)}), and it answers ` +
+    `${percent(coverage)} of the photos.`
+  );
 }
 
 /** Which epoch of which phase the model is of. */

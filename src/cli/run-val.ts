@@ -1,10 +1,12 @@
 // Prints what graft val measured.
+import type { Rejection } from '../evaluate/rejection.ts';
 import type { ValResult } from '../project/val.ts';
 import { type ValOptions, val } from '../project/val.ts';
 import type { CommandCode } from './command-code.ts';
+import { describeConfusion } from './confusion.ts';
 import { paint } from './paint.ts';
 import { runVerb } from './run-verb.ts';
-import { formatTable, percent, printJson } from './text.ts';
+import { formatTable, percent, printJson, range } from './text.ts';
 
 export const runVal: CommandCode = async (values, json) => {
   const result = await runVerb(val(values as unknown as ValOptions));
@@ -13,29 +15,80 @@ export const runVal: CommandCode = async (values, json) => {
   return 0;
 };
 
+/** Most classes that have a line each; of more, those with the lowest F1 have. */
+const MAX_CLASSES = 20;
+
 function describeVal(result: ValResult): string {
-  const rows = result.per_class.map(figures => [
+  const part = result.part === 'everything' ? '' : ` (its ${result.part} split)`;
+  const seen = result.camera === 'none' ? '' : `, as the ${result.camera} camera sees them`;
+  const left = result.excluded.length;
+  return [
+    `${paint('bold', `${percent(result.accuracy)} of ${result.images} photos`)} in ${result.data}${part} are right${seen}; ` +
+      `of others like them ${range(result.interval)} would be (95 %).`,
+    ...result.notes.map(note => paint('yellow', note)),
+    '',
+    ...describeClasses(result),
+    '',
+    describeConfusion(result.classes, result.confusion),
+    '',
+    ...describeProbabilities(result),
+    ...(result.rejection ? describeRejection(result.rejection) : []),
+    ...(left > 0
+      ? [`${left} ${left === 1 ? 'file was' : 'files were'} left out (--json lists them with the reason).`]
+      : []),
+    '',
+  ].join('\n');
+}
+
+function describeClasses(result: ValResult): string[] {
+  const curves = result.probability?.curves;
+  const areaOf = (k: number) => curves?.[k]?.roc?.area.toFixed(3) ?? '-';
+  const all = result.per_class.map((figures, k) => ({ figures, area: areaOf(k) }));
+  const shown =
+    all.length > MAX_CLASSES ? [...all].sort((a, b) => a.figures.f1 - b.figures.f1).slice(0, MAX_CLASSES) : all;
+  const mean = (name: string, { precision, recall, f1 }: ValResult['macro']) => [
+    name,
+    String(result.images),
+    ...[precision, recall, f1].map(percent),
+    '',
+  ];
+  const rows = shown.map(({ figures, area }) => [
     figures.class,
     String(figures.images),
     percent(figures.precision),
     percent(figures.recall),
     percent(figures.f1),
+    area,
   ]);
-  const part = result.part === 'everything' ? '' : ` (its ${result.part} split)`;
-  const seen = result.camera === 'none' ? '' : `, as the ${result.camera} camera sees them`;
+  const table = formatTable(
+    ['class', 'photos', 'precision', 'recall', 'F1', 'ROC AUC'],
+    [...rows, mean('mean of classes', result.macro), mean('weighted by photos', result.weighted)],
+  );
+  const rest = all.length - shown.length;
+  return rest > 0 ? [table, `The ${shown.length} classes with the lowest F1; --json has the other ${rest}.`] : [table];
+}
+
+function describeProbabilities({ probability, balanced_accuracy }: ValResult): string[] {
+  const balanced = `Balanced accuracy ${percent(balanced_accuracy)}`;
+  if (!probability) return [`${balanced}. The model does not tell the probability of every class.`];
+  const { top_k, log_loss, brier, calibration } = probability;
+  const tops = Object.entries(top_k).map(([k, part]) => `among its best ${k}: ${percent(part)}`);
   return [
-    `${paint('bold', percent(result.accuracy))} of ${result.images} photos in ${result.data}${part} are right${seen}; macro F1 ${percent(result.macro_f1)}.`,
-    '',
-    formatTable(['class', 'photos', 'precision', 'recall', 'F1'], rows),
-    '',
-    'Rows are the truth, columns what the model said:',
-    formatTable(
-      ['', ...result.classes],
-      result.confusion.map((row, k) => [result.classes[k]!, ...row.map(String)]),
-    ),
-    ...(result.excluded.length > 0
-      ? ['', `${result.excluded.length} files were left out (--json lists them with the reason).`]
-      : []),
-    '',
-  ].join('\n');
+    `${[balanced, ...tops, `log-loss ${log_loss.toFixed(3)}`, `Brier score ${brier.toFixed(3)}`].join('; ')}.`,
+    `Its probabilities are off by ${percent(calibration.ece)} on average (expected calibration error).`,
+  ];
+}
+
+function describeRejection({ below, images, accepted, precision, interval, none }: Rejection): string[] {
+  const answered = `it answers ${accepted} of the ${images}`;
+  const right =
+    precision === null || interval === null
+      ? ''
+      : ` and is right on ${percent(precision)} of these (${range(interval)})`;
+  const strangers = none
+    ? [
+        `Of ${none.images} photos that are none of the classes it takes ${none.accepted} (${percent(none.accepted / none.images)}) for one.`,
+      ]
+    : [];
+  return [`Saying "unknown" below ${below.toFixed(3)}, ${answered}${right}.`, ...strangers];
 }

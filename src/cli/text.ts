@@ -1,4 +1,5 @@
 // Small pieces of terminal text.
+import stringWidth from 'string-width';
 
 /** 0.934 as "93.4 %". */
 export function percent(part: number): string {
@@ -31,23 +32,38 @@ export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }
 
+/** {low: 0.81, high: 0.93} as "81.0 to 93.0 %". */
+export function range({ low, high }: { readonly low: number; readonly high: number }): string {
+  return `${(100 * low).toFixed(1)} to ${percent(high)}`;
+}
+
+/** Styles a cell that has its width already. */
+type StyleCell = (text: string, row: number, column: number) => string;
+
 /** Rows as aligned columns, the first one to the left and the others to the right, two spaces apart. */
-export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function formatTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  style: StyleCell = text => text,
+): string {
   const cells = [head, ...rows].map(row => row.map(printable));
-  const widths = head.map((_, column) => Math.max(...cells.map(row => width(row[column]!))));
-  const line = (row: readonly string[]) =>
+  const widths = head.map((_, column) => Math.max(...cells.map(row => widthOf(row[column]!))));
+  const line = (row: readonly string[], index: number) =>
     row
-      .map((cell, i) => (i === 0 ? cell + gap(widths[i]!, cell) : gap(widths[i]!, cell) + cell))
+      .map((cell, i) => {
+        const text = i === 0 ? cell + gap(widths[i]!, cell) : gap(widths[i]!, cell) + cell;
+        return index === 0 ? text : style(i === row.length - 1 ? text.trimEnd() : text, index - 1, i);
+      })
       .join('  ')
       .trimEnd();
   return cells.map(line).join('\n');
 }
 
-function gap(width_: number, cell: string): string {
-  return ' '.repeat(width_ - width(cell));
+function gap(width: number, cell: string): string {
+  return ' '.repeat(width - widthOf(cell));
 }
 
-/** Columns that a text takes: code points, which is right for all but wide and combining characters. */
-function width(text: string): number {
-  return [...text].length;
+/** Columns that a text takes in a terminal. */
+export function widthOf(text: string): number {
+  return stringWidth(text);
 }

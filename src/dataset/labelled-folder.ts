@@ -37,7 +37,7 @@ export async function* labelledFolder(
   if (unknown.length > 0) {
     throw new GraftError(
       'label-mismatch',
-      `The model does not know ${listNames(unknown)}; its classes are ${listNames(classes, 50)}.`,
+      `The model does not know ${listNames(unknown)}; its classes are ${listNames(classes, 12)}.`,
       `Rename or remove these folders in ${quoteName(layout.root)}, or train a model with them.`,
     );
   }

@@ -8,11 +8,11 @@ import type { Predictions } from './predictions.ts';
 export interface RejectRule {
   /** A photo is accepted where its largest probability is at least this. */
   readonly below: number;
-  /** The part of the accepted photos that should be right. */
-  readonly wanted: number;
-  /** The part that was right, with how far it may be from the truth. */
-  readonly precision: number;
-  readonly interval: Interval;
+  /** The part of the accepted photos that should be right; null where somebody named the threshold. */
+  readonly wanted: number | null;
+  /** The part that was right, with how far it may be from the truth; null where none is accepted. */
+  readonly precision: number | null;
+  readonly interval: Interval | null;
   /** Part of the photos that are accepted. */
   readonly coverage: number;
   readonly images: number;
@@ -114,6 +114,12 @@ export function chooseThreshold(predictions: Predictions, wanted: number): Rejec
     coverage: accepted / answers.length,
     images: answers.length,
   };
+}
+
+/** The rule of a threshold that somebody named. */
+export function measureRule(predictions: Predictions, below: number): RejectRule {
+  const { accepted, images, precision, interval } = measureRejection(predictions, below);
+  return { below, wanted: null, precision, interval, coverage: accepted / images, images };
 }
 
 /** What becomes of photos at the threshold `below`. */

@@ -18,14 +18,23 @@ export function readTfliteClassifier(bytes: Uint8Array): Classifier {
   const described = describedBy(model);
   return {
     graph: raiseTflite(model),
-    evidence: [
-      ...evidenceOfDescription(model, described),
-      ...evidenceOfMetadata(model, metadata),
-      ...evidenceOfQuantisation(model),
-    ],
+    evidence: findEvidence(model, metadata, described),
     ...(described && { kernel: described.kernel }),
     ...(metadata?.license && { licence: metadata.license }),
   };
+}
+
+/** What a .tflite file says of its pixels, the most trustworthy first. */
+export function pixelsOfTflite(model: TfliteModel): PixelEvidence[] {
+  return findEvidence(model, readMetadata(model), describedBy(model));
+}
+
+function findEvidence(model: TfliteModel, metadata: ModelMetadata | undefined, described: Description | undefined) {
+  return [
+    ...evidenceOfDescription(model, described),
+    ...evidenceOfMetadata(model, metadata),
+    ...evidenceOfQuantisation(model),
+  ];
 }
 
 function readMetadata(model: TfliteModel): ModelMetadata | undefined {

@@ -220,7 +220,8 @@ const nameIn = (names: Readonly<Record<string, number>>, value: unknown): unknow
 /** Most bytes of a file of labels that are taken apart; ImageNet's has 22,000. */
 const MAX_LABELS_BYTES = 2 ** 20;
 
-function findLabels(metadata: ModelMetadata | null, attached: ReadonlyMap<string, Uint8Array>): string[] | null {
+/** Names of the classes in the first attached labels file that the metadata names. */
+export function findLabels(metadata: ModelMetadata | null, attached: ReadonlyMap<string, Uint8Array>): string[] | null {
   for (const { labels, valueLabels } of metadata?.outputs ?? []) {
     const data = attached.get(labels ?? valueLabels ?? '');
     if (data && data.length <= MAX_LABELS_BYTES) {

@@ -5,28 +5,44 @@ import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { VerbEvent } from '../base/events.ts';
 import { argMax } from '../evaluate/metrics.ts';
 import { type CameraChoice, cameraChoices } from '../image/camera.ts';
-import { classifyFiles } from './classify-files.ts';
+import type { PixelsName } from '../import/find-preprocess.ts';
 import { defaultWorkers } from './defaults.ts';
+import { openClassifier } from './open-classifier.ts';
 import { pickName } from './pick-name.ts';
-import { readModel } from './read-model.ts';
+import { pixelsNames } from './pixels-names.ts';
+import { describeCamera, predictPhotos } from './predict-photos.ts';
 import { checkRanges } from './setting-ranges.ts';
 
 /** Options of `predict`. */
 export interface PredictOptions {
-  /** A run folder or a .tflite file that graft wrote. */
+  /** A run folder or a .tflite file; somebody else's file works where it is a classifier. */
   readonly model: string;
   /** Photos, or folders whose files are photos (not searched deeper). */
   readonly files: readonly string[];
   /** The robot's camera, through which the photos are seen. Default: none, the photos as they are. */
   readonly camera?: CameraChoice;
+  /** A photo whose largest probability is below this is unknown; 0 for none. Default: what the model says of itself. */
+  readonly rejectBelow?: number;
+  /** A file with the names of the classes, one in each line, of somebody else's model. Default: as its metadata says. */
+  readonly labels?: string;
+  /** How somebody else's model wants its pixels. Default: as the file says. */
+  readonly pixels?: PixelsName;
   /** Threads that decode photos and run the model. Default: the machine's cores, at most 8. */
   readonly workers?: number;
 }
 
+/** What `predict` says of a photo that is none of the classes. */
+export const UNKNOWN = 'unknown';
+
 /** One photo's prediction. */
 export interface Prediction {
   readonly file: string;
+  /** The best class, or `unknown` where it is not likely enough. */
   readonly label: string;
+  /** Whether `label` is a class. */
+  readonly known: boolean;
+  readonly best: string;
+  /** Of the best class. */
   readonly probability: number;
   /** Probability of every class, by name; they sum to 1. A detector tells of its two best classes only. */
   readonly probabilities: Readonly<Record<string, number>>;
@@ -51,27 +67,20 @@ export interface PredictResult {
 export async function* predict(options: PredictOptions): AsyncGenerator<VerbEvent<PredictResult>> {
   checkRanges(options);
   const camera = pickName('camera', options.camera ?? 'none', cameraChoices);
-  const model = await readModel(options.model);
+  const pixels = options.pixels === undefined ? undefined : pickName('pixels', options.pixels, pixelsNames);
+  const classifier = await openClassifier(options.model, { labels: options.labels, pixels });
   const files = await expandFolders(options.files);
-  const { classes, preprocess, camera: trainedFor = 'none' } = model.provenance;
-  if (trainedFor !== camera && trainedFor !== 'none') {
-    const message = `The model was trained for the camera ${trainedFor}: --camera ${trainedFor} shows it the photos as that sees them.`;
-    yield { type: 'note', message };
-  }
-  const outcomes: (Prediction | Unread)[] = [];
-  let done = 0;
-  for await (const outcome of classifyFiles(
-    { models: [model], preprocess, camera, classes: classes.length },
-    files,
-    options.workers ?? defaultWorkers(),
-  )) {
-    const file = files[outcome.index]!;
-    outcomes[outcome.index] =
-      'reason' in outcome
-        ? { file, error: outcome.reason }
-        : { ...describePrediction(file, classes, outcome.probabilities[0]!), camera };
-    yield { type: 'progress', stage: 'predict', done: ++done, total: files.length, unit: 'photos' };
-  }
+  for (const message of [...classifier.notes, ...describeCamera(classifier, camera)]) yield { type: 'note', message };
+  // The classes of a file that does not name them are numbers, as programs count them.
+  const classes = classifier.classes ?? Array.from({ length: classifier.width }, (_, k) => String(k));
+  const below = options.rejectBelow ?? classifier.provenance?.reject?.below ?? 0;
+  const workers = options.workers ?? defaultWorkers();
+  const answers = yield* predictPhotos(classifier, files, { camera, workers, stage: 'predict' });
+  const outcomes = answers.map((answer, i): Prediction | Unread => {
+    const file = files[i]!;
+    if (!(answer instanceof Float32Array)) return { file, error: answer.reason };
+    return { ...describePrediction(file, classes, answer, below), camera };
+  });
   const predictions = outcomes.filter(outcome => 'label' in outcome);
   const unread = outcomes.filter(outcome => 'error' in outcome);
   yield { type: 'result', result: { photos: outcomes, predictions, unread } };
@@ -81,11 +90,15 @@ function describePrediction(
   file: string,
   classes: readonly string[],
   probabilities: Float32Array,
+  below: number,
 ): Omit<Prediction, 'camera'> {
   const top = argMax(probabilities);
+  const known = probabilities[top]! >= below;
   return {
     file,
-    label: classes[top]!,
+    label: known ? classes[top]! : UNKNOWN,
+    known,
+    best: classes[top]!,
     probability: probabilities[top]!,
     probabilities: Object.fromEntries(
       classes.map((name, k) => [name, probabilities[k]!] as const).filter(([, probability]) => probability >= 0),

@@ -67,9 +67,40 @@ export function boundsOf(precision: Precision, maxDrop: number): Bounds {
 export const mayLose = (precision: Precision): boolean => boundsOf(precision, 0).drop !== undefined;
 
 /**
+ * What models say of photos, each photo decoded once: per model and photo the probability of each class.
+ * @param classifiers threads; what they were given before is gone.
+ * @param stage name of the progress.
+ * @throws GraftError `bad-photo` for one that cannot be read.
+ */
+export async function* askModels(
+  { provenance: { classes, preprocess } }: Pick<TrainedNetwork, 'provenance'>,
+  models: readonly ModelFile[],
+  photos: readonly LabelledFile[],
+  classifiers: Classifiers,
+  camera: CameraChoice,
+  stage: string,
+): Steps<Float32Array[][]> {
+  const said: Float32Array[][] = models.map(() => []);
+  let done = 0;
+  yield { type: 'progress', stage, done, total: photos.length, unit: 'photos' };
+  classifiers.equip({ models, preprocess, camera, classes: classes.length });
+  for await (const outcome of classifyWith(
+    classifiers,
+    photos.map(({ file }) => file),
+  )) {
+    if ('reason' in outcome) throw new GraftError('bad-photo', outcome.reason, outcome.hint);
+    outcome.probabilities.forEach((probabilities, model) => {
+      said[model]![outcome.index] = probabilities;
+    });
+    yield { type: 'progress', stage, done: ++done, total: photos.length, unit: 'photos' };
+  }
+  return said;
+}
+
+/**
  * Runs the trained model and the files on the photos, each photo decoded once.
  * @param trained the run's model.onnx.
- * @param classifiers threads that have not been given models yet.
+ * @param classifiers threads; what they were given before is gone.
  * @param camera what the photos are seen through. Default: none.
  */
 export async function* prove(
@@ -80,22 +111,9 @@ export async function* prove(
   classifiers: Classifiers,
   camera: CameraChoice = 'none',
 ): Steps<Proof> {
-  const { classes, preprocess } = network.provenance;
+  const { classes } = network.provenance;
   const models = [{ runtime: 'onnx', bytes: trained } as const, ...files];
-  const said: Float32Array[][] = models.map(() => []);
-  let done = 0;
-  yield { type: 'progress', stage: 'proof', done, total: photos.length, unit: 'photos' };
-  classifiers.equip({ models, preprocess, camera, classes: classes.length });
-  for await (const outcome of classifyWith(
-    classifiers,
-    photos.map(({ file }) => file),
-  )) {
-    if ('reason' in outcome) throw new GraftError('bad-photo', outcome.reason, outcome.hint);
-    outcome.probabilities.forEach((probabilities, model) => {
-      said[model]![outcome.index] = probabilities;
-    });
-    yield { type: 'progress', stage: 'proof', done: ++done, total: photos.length, unit: 'photos' };
-  }
+  const said = yield* askModels(network, models, photos, classifiers, camera, 'proof');
   const truth = photos.map(({ label }) => label);
   const measure = (answers: readonly Float32Array[]) => measurePredictions(truth, answers.map(argMax), classes);
   const [model, ...others] = said as [Float32Array[], ...Float32Array[][]];

@@ -2,8 +2,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
-import { readTflite } from '../tflite/read.ts';
 import { PROVENANCE_KEY, type Provenance, parseProvenance } from './provenance.ts';
+import { readTfliteFile } from './read-tflite-file.ts';
 import { runFiles } from './run-folder.ts';
 
 /** A model file and the runtime that it is for. */
@@ -26,7 +26,7 @@ export async function readModel(path: string): Promise<TrainedModel> {
     throw explainSystemError(error, path);
   });
   if (found.isDirectory()) return readRun(path);
-  if (path.endsWith('.tflite')) return readTfliteFile(path);
+  if (path.endsWith('.tflite')) return readOwnTflite(path);
   throw new GraftError(
     'bad-model',
     `${path} is neither a run folder nor a .tflite file.`,
@@ -44,25 +44,33 @@ async function readRun(folder: string): Promise<TrainedModel> {
         'Name a folder that graft train finished.',
       );
     });
-  await read(runFiles.metrics);
-  const args = await read(runFiles.args);
-  const provenance = parseProvenance(pickProvenance(args.toString('utf8')), join(folder, runFiles.args));
+  const { calibration, reject } = parseObject(await read(runFiles.metrics)) as {
+    readonly calibration?: { readonly temperature?: unknown };
+    readonly reject?: unknown;
+  };
+  const { model } = parseObject(await read(runFiles.args));
+  const { temperature } = calibration ?? {};
+  const said = {
+    ...(model as object | undefined),
+    ...(temperature !== undefined && { temperature }),
+    ...(reject !== undefined && { reject }),
+  };
+  const provenance = parseProvenance(JSON.stringify(said), join(folder, runFiles.args));
   return { runtime: 'onnx', bytes: await read(runFiles.onnx), provenance };
 }
 
-function pickProvenance(args: string): string {
+/** What is in a JSON file; nothing where it holds no object. */
+function parseObject(file: Buffer): Readonly<Record<string, unknown>> {
   try {
-    return JSON.stringify((JSON.parse(args) as { model?: unknown } | null)?.model ?? null);
+    return (JSON.parse(file.toString('utf8')) ?? {}) as Record<string, unknown>;
   } catch {
-    return 'null';
+    return {};
   }
 }
 
-async function readTfliteFile(path: string): Promise<TrainedModel> {
-  const bytes = await readFile(path).catch(error => {
-    throw explainSystemError(error, path);
-  });
-  const entry = readTflite(bytes).metadata.find(({ name }) => name === PROVENANCE_KEY);
+async function readOwnTflite(path: string): Promise<TrainedModel> {
+  const { bytes, model } = await readTfliteFile(path);
+  const entry = model.metadata.find(({ name }) => name === PROVENANCE_KEY);
   if (!entry) {
     throw new GraftError(
       'bad-model',

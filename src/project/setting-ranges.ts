@@ -49,6 +49,8 @@ export const settingRanges = {
   cutViews: whole(0, 256),
   steps: whole(10, 10_000),
   runs: whole(1, 100_000),
+  rejectBelow: real(0, 1),
+  wantedPrecision: real(0.5, 1),
   saveEvery: real(0, 1440),
   workers: whole(1, 64),
   threads: whole(1, 64),

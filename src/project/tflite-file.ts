@@ -141,10 +141,13 @@ function lower(
 }
 
 function describe({ backbone, provenance }: TrainedNetwork, kind: FileKind, signing: Signing): ModelMetadata {
-  const { classes, graft, validation } = provenance;
+  const { classes, graft, validation, reject } = provenance;
   const seen = provenance.camera ? `, as the camera ${provenance.camera} sees them` : '';
   const accuracy = validation
     ? ` The trained model names ${(100 * validation.accuracy).toFixed(1)} % of ${validation.images} validation photos rightly${seen}.`
+    : '';
+  const unknown = reject?.below
+    ? ` A photo whose largest probability is below ${reject.below.toFixed(3)} should be taken for none of them.`
     : '';
   const image: TensorMetadata = {
     name: 'image',
@@ -154,7 +157,7 @@ function describe({ backbone, provenance }: TrainedNetwork, kind: FileKind, sign
   };
   return {
     name: `${backbone.title} for ${classes.length} classes`,
-    description: signing.description ?? `Tells ${listClasses(classes)} apart.${accuracy}`,
+    description: signing.description ?? `Tells ${listClasses(classes)} apart.${accuracy}${unknown}`,
     version: signing.modelVersion ?? `graft ${graft}`,
     author: signing.author ?? '',
     license: signing.license ?? licenceOf(backbone),

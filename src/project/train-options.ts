@@ -111,6 +111,13 @@ export interface TrainOptions {
   readonly cutViews?: number;
   /** Minutes between checkpoints within an epoch. Default: 2. */
   readonly saveEvery?: number;
+  /**
+   * Photos whose largest probability is below this are `unknown`. Default: the lowest threshold at which `wantedPrecision` of
+   * the validation photos that are not below it are right.
+   */
+  readonly rejectBelow?: number;
+  /** In 0..1. Default: 0.95. */
+  readonly wantedPrecision?: number;
   /** Write event files for TensorBoard. Default: false. */
   readonly tensorboard?: boolean;
   /** What fine-tuning computes on. Default: cpu. */
@@ -154,6 +161,9 @@ export interface TrainSettings {
   readonly freeze: number;
   /** Undefined when nobody asked: the default depends on the backbone. */
   readonly cutViews: number | undefined;
+  /** Undefined where it is chosen by `wantedPrecision`. */
+  readonly rejectBelow: number | undefined;
+  readonly wantedPrecision: number;
   /** Minutes. */
   readonly saveEvery: number;
   readonly tensorboard: boolean;
@@ -181,6 +191,9 @@ export const DEFAULT_VIEWS = 3;
  * (two seeds of 155 photos) and lose 8 as they are.
  */
 export const CAMERA_SHARE = 0.5;
+
+/** Part of the accepted photos that should be right, unless asked otherwise. */
+export const WANTED_PRECISION = 0.95;
 
 /** First stage that is fine-tuned unless asked otherwise (docs/performance.md). */
 export const DEFAULT_FREEZE = 0;
@@ -210,6 +223,13 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     throw new GraftError(
       'usage',
       'val is set, but the manifest says which photos are for validation.',
+      'Leave one of the two out.',
+    );
+  }
+  if (options.rejectBelow !== undefined && options.wantedPrecision !== undefined) {
+    throw new GraftError(
+      'usage',
+      'reject-below is a threshold, and wanted-precision chooses one.',
       'Leave one of the two out.',
     );
   }
@@ -270,6 +290,8 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     fineTuneAugmentation: augment(strongAugmentation),
     freeze,
     cutViews,
+    rejectBelow: options.rejectBelow,
+    wantedPrecision: options.wantedPrecision ?? WANTED_PRECISION,
     saveEvery: options.saveEvery ?? 2,
     tensorboard: options.tensorboard ?? false,
     device: pickName('device', options.device ?? 'cpu', deviceChoices),

@@ -5,6 +5,7 @@ import { writeJson } from '../base/files.ts';
 import { writeManifest } from '../dataset/manifest.ts';
 import { chooseDevice } from '../engine/device.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
+import type { RejectRule } from '../evaluate/rejection.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import { loadHead, saveHead } from '../train/checkpoint.ts';
 import type { TrainedHead } from '../train/head.ts';
@@ -17,10 +18,11 @@ import { describeModel, describeRun } from './describe-run.ts';
 import { exportModel } from './export-model.ts';
 import { checkModelName } from './open-backbone.ts';
 import { labelledFiles, type ProofFigures } from './proof.ts';
-import type { Provenance } from './provenance.ts';
+import { completeProvenance, type Provenance } from './provenance.ts';
 import { writeResults } from './results.ts';
 import { resumeRun } from './resume.ts';
 import { clearRunFolder, dropEmptyRunFolder, dropUnfinishedFiles, makeRunFolder, runFiles } from './run-folder.ts';
+import { type Confidence, settleConfidence } from './settle-confidence.ts';
 import { countPhotos, countValidation, readDataset, requireUnchanged } from './train-dataset.ts';
 import { resolveTrainOptions, type TrainingJob, type TrainOptions } from './train-options.ts';
 import { type Features, openFeatures, trainOnFeatures } from './train-phase-one.ts';
@@ -29,7 +31,7 @@ import { linearHead, type TrainedNetwork } from './trained-run.ts';
 
 /**
  * Wall-clock seconds of a run, by part: `scan`, `features` (with fetching the weights on first use), `head`, `fine_tuning`
- * (with decoding and caching for it), `export` and `proof`; `total` is from the start to the end.
+ * (with decoding and caching for it), `calibrate`, `export` and `proof`; `total` is from the start to the end.
  */
 export type TrainSeconds = Readonly<Record<string, number>> & { readonly total: number };
 
@@ -61,6 +63,13 @@ export interface TrainResult {
   readonly fine_tuning: FineTuningResult | null;
   /** What the validation photos were seen through when the epoch was chosen, and the kept model's accuracy on them then. */
   readonly chosen_on: { readonly camera: CameraChoice; readonly accuracy: number };
+  /**
+   * The temperature that makes probabilities mean what they say, and the expected calibration error on the validation photos
+   * without it and with it.
+   */
+  readonly calibration: Omit<Confidence, 'reject'>;
+  /** Below which probability a photo is none of the classes. */
+  readonly reject: RejectRule;
   /** The trained model on the validation photos as they are. The epoch was chosen on the same photos, which flatters a little. */
   readonly validation: Metrics;
   readonly proof: ProofFigures;
@@ -130,11 +139,17 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
 
     const photos = labelledFiles(manifest, 'validation', settings.data);
     const chosenOn = { camera: settings.camera, accuracy: (tuned?.best ?? bestOfHead(head)).validationAccuracy };
+    const backbone = tuned?.backbone ?? settings.backbone;
+    const trained = { backbone, head: linearHead(tuned?.head ?? head), provenance };
+    const confidence = yield* settleConfidence(trained, photos, classifiers, settings.camera, settings);
+    const { temperature, reject, ...errors } = confidence;
+    const validation = { accuracy: chosenOn.accuracy, images: photos.length };
     const network: TrainedNetwork = {
-      backbone: tuned?.backbone ?? settings.backbone,
-      head: linearHead(tuned?.head ?? head),
-      provenance: { ...provenance, validation: { accuracy: chosenOn.accuracy, images: photos.length } },
+      backbone,
+      head: linearHead(tuned?.head ?? head, temperature),
+      provenance: completeProvenance(provenance, { validation, temperature, reject }),
     };
+    clock.lap('calibrate');
     const exported = yield* exportModel({
       folder,
       network,
@@ -155,6 +170,8 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
       epochs: head.epochs.length,
       fine_tuning: tuned ? describeFineTuning(tuned) : null,
       chosen_on: chosenOn,
+      calibration: { temperature, ...errors },
+      reject,
       validation: exported.validation,
       proof: exported.proof,
       size: exported.size,

@@ -13,7 +13,7 @@ import { withParameters } from '../zoo/stages.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { type BackboneChoice, openBackbone } from './open-backbone.ts';
 import { isPixelsName } from './pixels-names.ts';
-import type { Provenance } from './provenance.ts';
+import { completeProvenance, type Provenance } from './provenance.ts';
 import { readModel } from './read-model.ts';
 import { runFiles } from './run-folder.ts';
 import { hashDataset } from './train-dataset.ts';
@@ -22,14 +22,22 @@ import { hashDataset } from './train-dataset.ts';
 export interface TrainedNetwork {
   /** With the input size and the parameters of the run. */
   readonly backbone: Backbone;
+  /** With the temperature in it. */
   readonly head: LinearHead;
   readonly provenance: Provenance;
 }
 
-/** The head in the shape that graphs take: weights [classes, features] and biases [classes]. */
-export function linearHead({ weight, bias }: HeadWeights): LinearHead {
+/**
+ * The head in the shape that graphs take: weights [classes, features] and biases [classes], divided by the temperature.
+ * Logits are linear in both, so that every graph that is made of the head is calibrated and needs no operator for it.
+ */
+export function linearHead({ weight, bias }: HeadWeights, temperature = 1): LinearHead {
   const classes = bias.length;
-  return { weight: float32([classes, weight.length / classes], weight), bias: float32([classes], bias) };
+  const divide = (values: Float32Array) => values.map(value => value / temperature);
+  return {
+    weight: float32([classes, weight.length / classes], divide(weight)),
+    bias: float32([classes], divide(bias)),
+  };
 }
 
 /** A finished run. */
@@ -78,8 +86,8 @@ export async function* openTrainedRun(folder: string, data?: string): Steps<Trai
   return {
     folder,
     backbone: tuneBackbone(folder, backbone, tuned),
-    head: linearHead(head),
-    provenance: { ...provenance, ...(validation && { validation }) },
+    head: linearHead(head, provenance.temperature),
+    provenance: completeProvenance(provenance, { ...provenance, validation }),
     manifest,
     data: resolve(data ?? photos),
     onnx,

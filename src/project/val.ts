@@ -1,31 +1,46 @@
-// graft val: the accuracy of a run or a .tflite file on any labelled folder.
-import { resolve } from 'node:path';
-import { GraftError } from '../base/errors.ts';
+// graft val: everything that can be measured of a run or a .tflite file, anybody's, on any labelled folder.
+import { stringify } from 'csv-stringify/sync';
 import type { VerbEvent } from '../base/events.ts';
-import { labelledFolder } from '../dataset/labelled-folder.ts';
-import { argMax, type Metrics, measurePredictions } from '../evaluate/metrics.ts';
+import { writeWhole } from '../base/files.ts';
+import type { Figures } from '../evaluate/figures.ts';
+import { argMax } from '../evaluate/metrics.ts';
 import { type CameraChoice, cameraChoices } from '../image/camera.ts';
-import { classifyFiles } from './classify-files.ts';
-import { defaultWorkers, readers } from './defaults.ts';
+import type { PixelsName } from '../import/find-preprocess.ts';
+import { defaultWorkers } from './defaults.ts';
+import { type Evaluated, evaluateModel, listNone, noteCamera, openKnownFolder } from './evaluate-model.ts';
+import { openClassifier } from './open-classifier.ts';
 import { pickName } from './pick-name.ts';
-import { readModel } from './read-model.ts';
+import { pixelsNames } from './pixels-names.ts';
 import { checkRanges } from './setting-ranges.ts';
 
 /** Options of `val`. */
 export interface ValOptions {
-  /** A run folder or a .tflite file that graft wrote. */
+  /** A run folder or a .tflite file; somebody else's file works where it is a classifier. */
   readonly model: string;
   /** A folder with one folder per class, or with split folders. */
   readonly data: string;
+  /** A folder of photos that are none of the classes, at any depth: how many of them does the model take for one? */
+  readonly none?: string;
+  /** Below which largest probability a photo is unknown; 0 for never. Default: as the model says. */
+  readonly rejectBelow?: number;
   /** The robot's camera, through which the photos are seen. Default: none, the photos as they are. */
   readonly camera?: CameraChoice;
+  /** A file with the names of the classes, one in each line, of somebody else's model. Default: as its metadata says. */
+  readonly labels?: string;
+  /** How somebody else's model wants its pixels. Default: as the file says. */
+  readonly pixels?: PixelsName;
+  /** Write a CSV file with a line per photo here: path, class, answer, probabilities. */
+  readonly predictions?: string;
   /** Threads that decode photos and run the model. Default: the machine's cores, at most 8. */
   readonly workers?: number;
 }
 
 /** Result of `val`. */
-export interface ValResult extends Metrics {
+export interface ValResult extends Figures {
   readonly model: string;
+  /** Bytes of the model's file. */
+  readonly size: number;
+  readonly precision: string;
   readonly data: string;
   readonly classes: readonly string[];
   /** Which part of the folder was used: its test split, else its validation split, else everything. */
@@ -38,43 +53,37 @@ export interface ValResult extends Metrics {
 
 /**
  * Measures a model on a labelled folder.
- * @throws GraftError `label-mismatch` when the folder has classes that the model does not know.
+ * @throws GraftError `label-mismatch` when the folder has classes that the model does not know; `bad-model` for files that are
+ * no classifiers.
  */
 export async function* val(options: ValOptions): AsyncGenerator<VerbEvent<ValResult>> {
   checkRanges(options);
   const camera = pickName('camera', options.camera ?? 'none', cameraChoices);
   const workers = options.workers ?? defaultWorkers();
-  const model = await readModel(options.model);
-  const { classes, preprocess, camera: trainedFor = 'none' } = model.provenance;
-  if (trainedFor !== camera && trainedFor !== 'none') {
-    const message = `The model was trained for the camera ${trainedFor}: --camera ${trainedFor} shows it the photos as that sees them.`;
-    yield { type: 'note', message };
-  }
-  const folder = yield* labelledFolder(options.data, classes, { workers: readers(workers) });
-  const truth: number[] = [];
-  const predicted: number[] = [];
-  const excluded = [...folder.excluded];
-  const files = folder.photos.map(photo => resolve(options.data, photo.path));
-  const setup = { models: [model], preprocess, camera, classes: classes.length };
-  let done = 0;
-  for await (const outcome of classifyFiles(setup, files, workers)) {
-    const photo = folder.photos[outcome.index]!;
-    if ('reason' in outcome) {
-      excluded.push({ path: photo.path, reason: outcome.reason });
-    } else {
-      truth.push(classes.indexOf(photo.class));
-      predicted.push(argMax(outcome.probabilities[0]!));
-    }
-    yield { type: 'progress', stage: 'val', done: ++done, total: files.length, unit: 'photos' };
-  }
-  if (truth.length === 0) {
-    throw new GraftError(
-      'empty-dataset',
-      `None of the ${files.length} photos in ${options.data} can be read.`,
-      'Give a folder with JPEG, PNG or WebP photos.',
-    );
-  }
-  const metrics = measurePredictions(truth, predicted, classes);
-  const { model: name, data } = options;
-  yield { type: 'result', result: { model: name, data, classes, part: folder.used, camera, ...metrics, excluded } };
+  const pixels = options.pixels === undefined ? undefined : pickName('pixels', options.pixels, pixelsNames);
+  const classifier = await openClassifier(options.model, { labels: options.labels, pixels });
+  yield* noteCamera(classifier, camera);
+  const none = options.none === undefined ? [] : await listNone(options.none);
+  const folder = yield* openKnownFolder(classifier, options.data, workers);
+  const { classes, part } = folder;
+  const evaluated = yield* evaluateModel(classifier, classes, [...folder.photos, ...none], {
+    camera,
+    workers,
+    rejectBelow: options.rejectBelow,
+  });
+  if (options.predictions !== undefined) await writePredictions(options.predictions, evaluated);
+  const { name: model, size, precision } = classifier;
+  const excluded = [...folder.excluded, ...evaluated.excluded];
+  const facts = { model, size, precision, data: options.data, classes, part, camera };
+  yield { type: 'result', result: { ...facts, ...evaluated.figures, excluded } };
+}
+
+/** One line per photo; a photo of none of the classes has no class, and a probability that is not told is empty. */
+async function writePredictions(file: string, { photos, predictions }: Evaluated): Promise<void> {
+  const { classes, truth, probabilities } = predictions;
+  const rows = photos.map(({ path }, i) => {
+    const row = probabilities[i]!;
+    return [path, classes[truth[i]!] ?? '', classes[argMax(row)]!, ...Array.from(row, p => (p < 0 ? '' : String(p)))];
+  });
+  await writeWhole(file, stringify([['path', 'class', 'predicted', ...classes], ...rows]));
 }

@@ -147,8 +147,10 @@ test('ONNX: the description is in the file, and ONNX Runtime runs it on pixels',
   assert.match(props.get('input')!, /^image: uint8 \[N, 64, 64, 3\], pixels 0\.\.255 in RGB/);
   assert.match(props.get('normalization')!, /^inside the graph: \(image \/ 255 - \[0\.485, 0\.456, 0\.406\]\) \/ \[/);
   const { model } = JSON.parse(readFileSync(at('runs/train/args.json'), 'utf8'));
-  const { validation, ...provenance } = JSON.parse(props.get('graft')!);
+  const { validation, temperature, reject, ...provenance } = JSON.parse(props.get('graft')!);
   assert.deepEqual(provenance, model);
+  const metrics = JSON.parse(readFileSync(at('runs/train/metrics.json'), 'utf8'));
+  assert.deepEqual([temperature, reject], [metrics.calibration.temperature, metrics.reject]);
   assert.equal(validation.images, 12);
   const session = await openSession(bytes, { threads: 1 });
   const data = new Uint8Array(2 * 64 * 64 * 3).fill(90);

@@ -130,6 +130,7 @@ test('train does both phases, keeps the better epoch, and proves the file', asyn
     'features',
     'head',
     'fine_tuning',
+    'calibrate',
     'export',
     'proof',
     'total',

@@ -38,7 +38,7 @@ test('train writes a whole run folder, and the second run finds its features', a
   assert.deepEqual(JSON.parse(read('runs/train/metrics.json')), result);
   assert.deepEqual(result.classes, ['healthy', 'unhealthy']);
   assert.equal(read('runs/train/labels.txt'), 'healthy\nunhealthy\n');
-  assert.deepEqual(Object.keys(result.seconds), ['scan', 'features', 'head', 'export', 'proof', 'total']);
+  assert.deepEqual(Object.keys(result.seconds), ['scan', 'features', 'head', 'calibrate', 'export', 'proof', 'total']);
   assert.ok(result.validation.accuracy > 0.6, `accuracy ${result.validation.accuracy}`);
   assert.equal(result.proof.accuracy, result.validation.accuracy);
   assert.equal(result.proof.top_class_agreement, 1);
@@ -88,17 +88,18 @@ test('val measures the run and its file alike; predict tells the class of single
     predictions.map((prediction: { file: string }) => prediction.file),
     photos,
   );
-  for (const { label, probability, probabilities } of predictions) {
+  for (const { label, known, best, probability, probabilities } of predictions) {
+    assert.equal(label, known ? best : 'unknown');
     assert.ok(Math.abs(probabilities.healthy + probabilities.unhealthy - 1) < 1e-5);
     assert.equal(probability, Math.max(probabilities.healthy, probabilities.unhealthy));
-    assert.equal(probabilities[label], probability);
+    assert.equal(probabilities[best], probability);
   }
 });
 
 test('a model file works alone, without its folder', async () => {
   mkdirSync(join(set.folder, 'alone'));
   cpSync(join(set.folder, 'runs/train/model.tflite'), join(set.folder, 'alone/leaf.tflite'));
-  const { status, stdout } = await run('predict', 'alone/leaf.tflite', 'leaves/healthy');
+  const { status, stdout } = await run('predict', 'alone/leaf.tflite', 'leaves/healthy', '--reject-below', '0');
   assert.equal(status, 0);
   assert.match(stdout, /leaf-0001\.jpg\s+(un)?healthy\s+\d+\.\d %/);
 });

@@ -152,7 +152,7 @@ test('the threshold is the lowest one with the wanted precision', () => {
   assert.equal(chooseThreshold(predictions, 0.5).below, 0.6, 'all are accepted');
   const wrongFirst = answers([0.9, false], [0.8, true], [0.7, true]);
   const best = chooseThreshold(wrongFirst, 0.99);
-  near(best.precision, 2 / 3, 'the highest precision there is');
+  near(best.precision!, 2 / 3, 'the highest precision there is');
   assert.equal(best.coverage, 1);
 });
 

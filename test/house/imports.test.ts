@@ -59,6 +59,7 @@ const packageRooms: Record<string, readonly string[]> = {
   'onnxruntime-node': ['engine'],
   pacote: ['zoo'],
   sharp: ['image', 'demo', 'evaluate'],
+  'string-width': ['cli'],
   tar: ['zoo'],
   undici: ['hub'],
 };

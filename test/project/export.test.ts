@@ -136,7 +136,8 @@ test('a file says where it comes from, how well it does, what it wants and what 
     assert.deepEqual(labels, ['healthy', 'unhealthy']);
     assert.equal(Buffer.from(readAttachedFiles(bytes).get('labels.txt')!).toString(), 'healthy\nunhealthy\n');
     const validation = { accuracy: trained.chosen_on.accuracy, images: 12 };
-    assert.deepEqual(provenance, { ...model, validation });
+    const { temperature } = trained.calibration;
+    assert.deepEqual(provenance, { ...model, validation, temperature, reject: trained.reject });
     assert.match(provenance!.dataset, /^[0-9a-f]{64}$/);
     assert.match(provenance!.weights, /^[0-9a-f]{64}$/);
     const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -144,7 +145,8 @@ test('a file says where it comes from, how well it does, what it wants and what 
     const percent = (100 * trained.chosen_on.accuracy).toFixed(1);
     assert.equal(
       metadata?.description,
-      `Tells healthy, unhealthy apart. The trained model names ${percent} % of 12 validation photos rightly.`,
+      `Tells healthy, unhealthy apart. The trained model names ${percent} % of 12 validation photos rightly. ` +
+        `A photo whose largest probability is below ${trained.reject.below.toFixed(3)} should be taken for none of them.`,
     );
     assert.deepEqual([metadata?.inputs[0]?.mean, metadata?.inputs[0]?.std], [[127.5], [127.5]]);
     assert.match(metadata!.license!, /BSD-3-Clause|Apache/);
