@@ -15,6 +15,7 @@ export {
 export type { Metrics } from './evaluate/metrics.ts';
 export { type BenchmarkedModel, type BenchmarkOptions, type BenchmarkResult, benchmark } from './project/benchmark.ts';
 export { type DemoOptions, type DemoResult, demo } from './project/demo.ts';
+export { type ExplainedPhoto, type ExplainOptions, type ExplainResult, explain } from './project/explain.ts';
 export { type ExportedFile, type ExportOptions, type ExportRunResult, exportRun } from './project/export.ts';
 export { type FindLrOptions, type FindLrResult, findLr } from './project/find-lr.ts';
 export { type InspectOptions, type InspectResult, inspect } from './project/inspect.ts';

@@ -380,6 +380,26 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import('./run-predict.ts')).runPredict,
   },
   {
+    name: 'explain',
+    summary: 'show what a model looks at: a picture with a heat-map for each photo',
+    arguments: [
+      { name: 'run', help: 'run folder' },
+      { name: 'files', help: 'photos', many: true },
+    ],
+    options: [
+      { flag: 'class', kind: 'text', value: 'name', help: 'whose evidence is shown (default: what the model sees)' },
+      { flag: 'output', kind: 'text', value: 'folder', help: 'folder of the pictures (default: the current one)' },
+      seenBy,
+      workers,
+      json,
+    ],
+    examples: [
+      'graft explain runs/train photo.jpg',
+      'graft explain runs/train a.jpg b.jpg --class unhealthy --output maps',
+    ],
+    load: async () => (await import('./run-explain.ts')).runExplain,
+  },
+  {
     name: 'models',
     summary: 'list the backbones: size, cost, accuracy, licence, and which are on this computer',
     arguments: [],

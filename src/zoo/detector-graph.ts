@@ -4,10 +4,10 @@ import { GraftError } from '../base/errors.ts';
 import { type GraphBuilder, graphBuilder } from '../onnx/builder.ts';
 import type { Graph, ValueInfo } from '../onnx/graph.ts';
 import type { Shape } from '../onnx/shapes.ts';
-import { float32, int64, type Tensor } from '../tensor/tensor.ts';
+import { float32, int64 } from '../tensor/tensor.ts';
 import { addStages } from './add-stages.ts';
 import type { Backbone } from './backbone.ts';
-import { addImage, featureWidth, type ImageInput, type LinearHead } from './graphs.ts';
+import { addImage, centreHead, featureWidth, type ImageInput, type LinearHead } from './graphs.ts';
 import { stageShapes } from './stages.ts';
 
 /** Rows of every output but `count`: the best class and the second, since programs squeeze away a list of one. */
@@ -101,18 +101,10 @@ function addEvidence(
   });
   const joined = graph.node('Concat', 'cells', cells, { axis: 1 });
   const [classes, width] = [head.bias.shape[0]!, featureWidth(backbone)];
-  const weight = graph.constant('head.weight', float32([classes, width, 1, 1], centre(head.weight).data));
-  const bias = graph.constant('head.bias', centre(head.bias));
+  const centred = centreHead(head);
+  const weight = graph.constant('head.weight', float32([classes, width, 1, 1], centred.weight.data));
+  const bias = graph.constant('head.bias', centred.bias);
   return graph.node('Conv', EVIDENCE, [joined, weight, bias], convolution(1, 1));
-}
-
-/** Without what all classes share, which softmax ignores: evidence for a class is then evidence against the others. */
-function centre(tensor: Tensor<'float32'>): Tensor<'float32'> {
-  const classes = tensor.shape[0]!;
-  const width = tensor.data.length / classes;
-  const mean = new Float64Array(width);
-  for (const [i, value] of tensor.data.entries()) mean[i % width]! += value / classes;
-  return { ...tensor, data: tensor.data.map((value, i) => value - mean[i % width]!) };
 }
 
 /**

@@ -31,6 +31,20 @@ export function emptyHead(backbone: Backbone, classes: number): LinearHead {
   };
 }
 
+/** The head without what all classes share, which softmax ignores: evidence for a class is then evidence against the others. */
+export const centreHead = ({ weight, bias }: LinearHead): LinearHead => ({
+  weight: centre(weight),
+  bias: centre(bias),
+});
+
+function centre(tensor: Tensor<'float32'>): Tensor<'float32'> {
+  const classes = tensor.shape[0]!;
+  const width = tensor.data.length / classes;
+  const mean = new Float64Array(width);
+  for (const [i, value] of tensor.data.entries()) mean[i % width]! += value / classes;
+  return { ...tensor, data: tensor.data.map((value, i) => value - mean[i % width]!) };
+}
+
 /** Number of features per photo: the pooled values of stages, side by side. */
 export const featureWidth = (backbone: Backbone): number => pooledWidth(backbone, backbone.stages.length);
 
@@ -140,7 +154,12 @@ function addFeatures(graph: GraphBuilder, backbone: Backbone, input: ImageInput)
 }
 
 /** The means over positions of the stages that are pooled. `values` are those of the stages from `first` on. */
-function addPooling(graph: GraphBuilder, backbone: Backbone, values: readonly string[], first: number): string[] {
+export function addPooling(
+  graph: GraphBuilder,
+  backbone: Backbone,
+  values: readonly string[],
+  first: number,
+): string[] {
   const shapes = stageShapes(backbone);
   return values.flatMap((value, i) => {
     const stage = first + i;

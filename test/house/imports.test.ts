@@ -52,6 +52,7 @@ const packageRooms: Record<string, readonly string[]> = {
   commander: ['cli'],
   'crc-32': ['train'],
   'csv-stringify': ['project'],
+  'd3-scale-chromatic': ['evaluate'],
   'env-paths': ['project'],
   'fastest-levenshtein': ['zoo'],
   fflate: ['tflite'],
