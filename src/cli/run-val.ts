@@ -1,5 +1,4 @@
 // Prints what graft val measured.
-import type { Rejection } from '../evaluate/rejection.ts';
 import type { ValResult } from '../project/val.ts';
 import { type ValOptions, val } from '../project/val.ts';
 import type { CommandCode } from './command-code.ts';
@@ -79,7 +78,14 @@ function describeProbabilities({ probability, balanced_accuracy }: ValResult): s
   ];
 }
 
-function describeRejection({ below, images, accepted, precision, interval, none }: Rejection): string[] {
+function describeRejection({
+  below,
+  images,
+  accepted,
+  precision,
+  interval,
+  none,
+}: NonNullable<ValResult['rejection']>): string[] {
   const answered = `it answers ${accepted} of the ${images}`;
   const right =
     precision === null || interval === null
