@@ -14,6 +14,13 @@ export {
 } from './base/events.ts';
 export type { Metrics } from './evaluate/metrics.ts';
 export { type BenchmarkedModel, type BenchmarkOptions, type BenchmarkResult, benchmark } from './project/benchmark.ts';
+export {
+  type ComparedModel,
+  type ComparedPair,
+  type CompareOptions,
+  type CompareResult,
+  compare,
+} from './project/compare.ts';
 export { type DemoOptions, type DemoResult, demo } from './project/demo.ts';
 export { type ExplainedPhoto, type ExplainOptions, type ExplainResult, explain } from './project/explain.ts';
 export { type ExportedFile, type ExportOptions, type ExportRunResult, exportRun } from './project/export.ts';

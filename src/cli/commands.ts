@@ -183,6 +183,30 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import('./run-explain.ts')).runExplain,
   },
   {
+    name: 'compare',
+    summary: 'hold models against each other on the same photos: is one better, or is it noise?',
+    arguments: [
+      { name: 'models', help: 'run folders or .tflite files; the others are held against the first', many: true },
+    ],
+    options: [
+      {
+        flag: 'data',
+        kind: 'text',
+        value: 'folder',
+        help: 'labelled folder (default: the validation photos of the first run folder)',
+      },
+      seenBy,
+      ...foreign,
+      workers,
+      json,
+    ],
+    examples: [
+      'graft compare runs/train runs/train2',
+      'graft compare runs/train/model.tflite other.tflite --data ./test-photos',
+    ],
+    load: async () => (await import('./run-compare.ts')).runCompare,
+  },
+  {
     name: 'models',
     summary: 'list the backbones: size, cost, accuracy, licence, and which are on this computer',
     arguments: [],

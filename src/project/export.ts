@@ -136,7 +136,7 @@ export async function* exportRun(options: ExportOptions): AsyncGenerator<VerbEve
   const maxDrop = (options.maxDrop ?? DEFAULT_MAX_DROP) / 100;
   const run = yield* openTrainedRun(options.run, options.data);
   const validation = run.manifest.photos.filter(photo => photo.split === 'validation');
-  yield* requireUnchanged({ ...run.manifest, photos: validation }, { data: run.data, workers });
+  yield* requireUnchanged(validation, { data: run.data, workers });
   const kinds = (format === 'onnx' ? (['float32'] as const) : (wanted ?? precisions)).map(
     (precision): FileKind => ({ precision, signature, input: format === 'onnx' ? 'uint8' : input }),
   );

@@ -1,12 +1,11 @@
 // Anything that can be measured: a run folder, a .tflite file of graft, or somebody else's.
 import { stat } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { findPrecision } from '../tflite/precision.ts';
 import { type ForeignOptions, openForeign } from './foreign-classifier.ts';
-import type { Provenance } from './provenance.ts';
+import { PROVENANCE_KEY, type Provenance } from './provenance.ts';
 import { type ModelFile, readModel } from './read-model.ts';
 import { readTfliteFile } from './read-tflite-file.ts';
 
@@ -37,11 +36,7 @@ export interface Classifier {
  * scaled or what is said does not go with a file of graft.
  */
 export async function openClassifier(path: string, options: ForeignOptions = {}): Promise<Classifier> {
-  const found = await stat(path).catch(error => {
-    throw explainSystemError(error, path);
-  });
-  const isForeign = !found.isDirectory() && (await isSomebodyElses(path));
-  if (!isForeign) {
+  if (!(await isForeign(path))) {
     const idle = (['labels', 'pixels'] as const).find(option => options[option] !== undefined);
     if (idle) {
       throw new GraftError('usage', `${idle} is set, but ${path} says that itself.`, `Leave --${idle} out.`);
@@ -77,9 +72,15 @@ export async function openClassifier(path: string, options: ForeignOptions = {})
   };
 }
 
-/** Whether a file is a .tflite model that graft did not write. Others are left to `readModel`, which says what is wrong. */
-async function isSomebodyElses(path: string): Promise<boolean> {
-  if (!basename(path).endsWith('.tflite')) return false;
+/**
+ * Whether a path is a .tflite file that graft did not write. What is neither such a file nor graft's own is left to
+ * `readModel`, which says what is wrong.
+ */
+export async function isForeign(path: string): Promise<boolean> {
+  const found = await stat(path).catch(error => {
+    throw explainSystemError(error, path);
+  });
+  if (found.isDirectory() || !path.endsWith('.tflite')) return false;
   const { model } = await readTfliteFile(path);
-  return !model.metadata.some(({ name }) => name === 'graft');
+  return !model.metadata.some(({ name }) => name === PROVENANCE_KEY);
 }

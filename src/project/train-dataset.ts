@@ -89,12 +89,10 @@ export async function* dropUnreadable(
 type Place = Pick<TrainSettings, 'data' | 'workers'>;
 
 /**
- * Makes sure that photos of a run, all but the test photos of `manifest`, are those that it was started with: caches,
- * checkpoints and proofs are made of them.
+ * Makes sure that photos of a run are those that it was started with: caches, checkpoints and proofs are made of them.
  * @throws GraftError `bad-photo` that names photos that have changed or gone.
  */
-export async function* requireUnchanged(manifest: Manifest, place: Place): Steps<void> {
-  const photos = manifest.photos.filter(photo => photo.split !== 'test');
+export async function* requireUnchanged(photos: readonly ManifestPhoto[], place: Place): Steps<void> {
   const lost = yield* findChanged(photos, place);
   if (lost.length === 0) return;
   const more = lost.length > 3 ? `; and ${lost.length - 3} more` : '';

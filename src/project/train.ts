@@ -115,7 +115,11 @@ export async function* runTraining(job: TrainingJob, base: string): Steps<TrainR
   try {
     await dropUnfinishedFiles(folder);
     if (job.folder === undefined) await clearRunFolder(folder);
-    else yield* requireUnchanged(scanned, settings);
+    else
+      yield* requireUnchanged(
+        scanned.photos.filter(photo => photo.split !== 'test'),
+        settings,
+      );
     const features = yield* openFeatures(settings, scanned, cache);
     const { manifest, counts } = features;
     const provenance = describeModel(settings, manifest);

@@ -124,7 +124,7 @@ async function readMetrics(folder: string): Promise<{ isTuned: boolean; validati
 }
 
 /** What args.json says of the run's files. */
-async function readArgs(folder: string): Promise<{ photos: string } & Partial<BackboneChoice>> {
+export async function readArgs(folder: string): Promise<{ photos: string } & Partial<BackboneChoice>> {
   const file = join(folder, runFiles.args);
   const args = (await readJson(file)) as { readonly settings?: Record<string, unknown> } | null;
   const settings = args?.settings;
