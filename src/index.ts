@@ -28,6 +28,7 @@ export { type FindLrOptions, type FindLrResult, findLr } from './project/find-lr
 export { type InspectOptions, type InspectResult, inspect } from './project/inspect.ts';
 export { type ListedModel, type ModelsOptions, type ModelsResult, models } from './project/models.ts';
 export { type Prediction, type PredictOptions, type PredictResult, predict, type Unread } from './project/predict.ts';
+export { type ReportOptions, type ReportResult, report } from './project/report.ts';
 export { type FineTuningResult, type TrainResult, type TrainSeconds, train } from './project/train.ts';
 export type { TrainOptions } from './project/train-options.ts';
 export { type ValOptions, type ValResult, val } from './project/val.ts';

@@ -183,6 +183,26 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import('./run-explain.ts')).runExplain,
   },
   {
+    name: 'report',
+    summary: 'write a page about a run: how good it is, how sure, what it looks at, where it fails',
+    arguments: [{ name: 'run', help: 'run folder' }],
+    options: [
+      {
+        flag: 'data',
+        kind: 'text',
+        value: 'folder',
+        help: "labelled folder to examine it on (default: the run's test photos, else its validation photos)",
+      },
+      { flag: 'output', kind: 'text', value: 'file', help: 'the page (default: report.html in the run folder)' },
+      { flag: 'open', kind: 'flag', help: 'open it in the browser' },
+      seenBy,
+      workers,
+      json,
+    ],
+    examples: ['graft report runs/train --open', 'graft report runs/train --data ./test-photos --output test.html'],
+    load: async () => (await import('./run-report.ts')).runReport,
+  },
+  {
     name: 'compare',
     summary: 'hold models against each other on the same photos: is one better, or is it noise?',
     arguments: [

@@ -24,6 +24,8 @@ export const runFiles = {
   args: 'args.json',
   weights: 'weights',
   tensorboard: 'tensorboard',
+  /** The page of graft report. */
+  report: 'report.html',
   /** What graft export made, measured. */
   exports: 'exports.json',
   /** Labels as the robot's own program wants them. */
@@ -72,9 +74,9 @@ export async function makeRunFolder(options: RunFolderOptions, base: string): Pr
  * finished run, args.json one that can go on.
  */
 export async function clearRunFolder(folder: string): Promise<void> {
-  const { metrics, args, weights, tensorboard, exports, robotLabels } = runFiles;
+  const { metrics, args, weights, tensorboard, exports, report, robotLabels } = runFiles;
   const exported = (await readdir(folder)).filter(name => exportedName.test(name));
-  for (const name of [metrics, args, weights, tensorboard, exports, robotLabels, ...exported]) {
+  for (const name of [metrics, args, weights, tensorboard, exports, report, robotLabels, ...exported]) {
     await rm(join(folder, name), { recursive: true, force: true });
   }
 }

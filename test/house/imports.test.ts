@@ -21,6 +21,7 @@ const mayImport: Record<string, readonly string[]> = {
   zoo: ['base', 'hub', 'tensor', 'image', 'onnx'],
   tflite: ['base', 'tensor', 'onnx'],
   evaluate: ['base', 'tensor', 'image'],
+  page: ['base'],
   import: ['base', 'tensor', 'image', 'onnx', 'tflite', 'zoo'],
   train: ['base', 'tensor', 'image', 'onnx', 'dataset', 'autodiff', 'engine', 'zoo', 'evaluate'],
   project: [
@@ -35,6 +36,7 @@ const mayImport: Record<string, readonly string[]> = {
     'zoo',
     'tflite',
     'evaluate',
+    'page',
     'import',
     'train',
   ],
@@ -43,6 +45,7 @@ const mayImport: Record<string, readonly string[]> = {
 
 /** Packages and the rooms that alone may import them. */
 const packageRooms: Record<string, readonly string[]> = {
+  '@observablehq/plot': ['page'],
   '@bufbuild/protobuf': ['onnx', 'train'],
   '@huggingface/gguf': ['zoo'],
   '@huggingface/hub': ['hub'],
@@ -51,6 +54,7 @@ const packageRooms: Record<string, readonly string[]> = {
   'cli-progress': ['cli'],
   commander: ['cli'],
   'crc-32': ['train'],
+  'csv-parse': ['project'],
   'csv-stringify': ['project'],
   'd3-scale-chromatic': ['evaluate'],
   'env-paths': ['project'],
@@ -58,8 +62,12 @@ const packageRooms: Record<string, readonly string[]> = {
   fflate: ['tflite'],
   flatbuffers: ['tflite'],
   'onnxruntime-node': ['engine'],
+  linkedom: ['page'],
+  open: ['project'],
+  preact: ['page', 'project'],
+  'preact-render-to-string': ['page'],
   pacote: ['zoo'],
-  sharp: ['image', 'demo', 'evaluate'],
+  sharp: ['image', 'demo', 'evaluate', 'page'],
   'string-width': ['cli'],
   tar: ['zoo'],
   undici: ['hub'],
@@ -70,7 +78,7 @@ interface Import {
   readonly to: string;
 }
 
-const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'));
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(file => /\.tsx?$/.test(file));
 const imports = files.flatMap(file => readImports(file));
 
 function readImports(file: string): Import[] {

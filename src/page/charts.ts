@@ -1,0 +1,141 @@
+// Charts as SVG, drawn by Observable Plot without a browser. Lines and text take the page's colours, so that dark mode is CSS alone.
+import * as Plot from '@observablehq/plot';
+import { parseHTML } from 'linkedom';
+import { seriesColours } from './style.ts';
+
+const { document } = parseHTML('<html><body></body></html>');
+
+/** Width and height of a chart in its own units; the page scales it. */
+const SIZE = { width: 400, height: 260 } as const;
+
+type PlotOptions = Plot.PlotOptions;
+
+function draw(options: PlotOptions): string {
+  const plot = Plot.plot({
+    ...SIZE,
+    marginLeft: 48,
+    marginBottom: 36,
+    document: document as unknown as Document,
+    style: { fontSize: '12px', color: 'var(--ink)' },
+    ...options,
+  });
+  return plot.outerHTML;
+}
+
+/** A point of a line. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+  readonly series: string;
+}
+
+/** What a chart of lines shows. */
+export interface LineChart {
+  readonly points: readonly Point[];
+  /** In the order of their colours; as `colourOf` gives them. */
+  readonly series: readonly string[];
+  readonly x: string;
+  readonly y: string;
+  readonly xDomain?: readonly [number, number];
+  readonly yDomain?: readonly [number, number];
+  /** Parts of 1 as percent on the y axis; on both axes. */
+  readonly percent?: 'y' | 'both';
+  /** Upright lines, each with words. */
+  readonly marks?: readonly { readonly x: number; readonly text: string }[];
+  /** A dashed line from corner to corner. */
+  readonly diagonal?: boolean;
+}
+
+/** Colour of the series with this number. */
+export const colourOf = (index: number): string => seriesColours[index % seriesColours.length]!;
+
+/** Lines over numbers. */
+export function lineChart(chart: LineChart): string {
+  const { points, series, x, y, xDomain, yDomain, percent, marks = [], diagonal } = chart;
+  return draw({
+    x: { label: x, ...(xDomain && { domain: [...xDomain] }), ...(percent === 'both' && { percent: true }), ticks: 6 },
+    y: { label: y, grid: true, ...(yDomain && { domain: [...yDomain] }), ...(percent && { percent: true }) },
+    color: { domain: [...series], range: series.map((_, i) => colourOf(i)) },
+    marks: [
+      ...(diagonal
+        ? [
+            Plot.line(
+              [
+                [0, 0],
+                [1, 1],
+              ],
+              { stroke: 'var(--soft)', strokeDasharray: '4 4' },
+            ),
+          ]
+        : []),
+      ...(marks.length > 0
+        ? [
+            Plot.ruleX(marks, { x: 'x', stroke: 'var(--soft)', strokeDasharray: '3 3' }),
+            Plot.text(marks, {
+              x: 'x',
+              text: 'text',
+              frameAnchor: 'top',
+              dx: 4,
+              textAnchor: 'start',
+              fill: 'var(--soft)',
+            }),
+          ]
+        : []),
+      Plot.line(points, { x: 'x', y: 'y', stroke: 'series', z: 'series', strokeWidth: 2 }),
+    ],
+  });
+}
+
+/** A point with how far it may be from the truth. */
+export interface IntervalPoint {
+  readonly x: number;
+  readonly y: number;
+  readonly low: number;
+  readonly high: number;
+  readonly count: number;
+}
+
+/** Parts against parts with their intervals, beside the diagonal where they should be; larger dots stand for more photos. */
+export function reliabilityChart(points: readonly IntervalPoint[]): string {
+  return draw({
+    x: { label: 'how sure the model is (%)', domain: [0, 1], percent: true, ticks: 6 },
+    y: { label: 'how often it is right (%)', domain: [0, 1], percent: true, grid: true },
+    r: { range: [2, 9] },
+    marks: [
+      Plot.line(
+        [
+          [0, 0],
+          [1, 1],
+        ],
+        { stroke: 'var(--soft)', strokeDasharray: '4 4' },
+      ),
+      Plot.ruleX(points, { x: 'x', y1: 'low', y2: 'high', stroke: 'var(--c0)', strokeOpacity: 0.6 }),
+      Plot.dot(points, { x: 'x', y: 'y', r: 'count', fill: 'var(--c0)' }),
+    ],
+  });
+}
+
+/** Counts of things in groups, as bars side by side. */
+export interface Count {
+  readonly name: string;
+  readonly group: string;
+  readonly count: number;
+}
+
+/** Bars of counts: a bar per name, its groups one behind the other. */
+export function countChart(counts: readonly Count[], groups: readonly string[]): string {
+  const names = [...new Set(counts.map(({ name }) => name))];
+  const longest = Math.max(...names.map(name => name.length));
+  return draw({
+    height: 60 + 26 * names.length,
+    marginLeft: Math.min(180, 16 + 7 * longest),
+    x: { label: 'photos', grid: true, ticks: 5 },
+    y: {
+      label: null,
+      domain: names,
+      tickFormat: (name: string) => (name.length > 24 ? `${name.slice(0, 23)}…` : name),
+    },
+    color: { domain: [...groups], range: groups.map((_, i) => colourOf(i)) },
+    marks: [Plot.barX(counts, { x: 'count', y: 'name', fill: 'group', order: [...groups] })],
+  });
+}
