@@ -49,12 +49,20 @@ export interface LineChart {
 /** Colour of the series with this number. */
 export const colourOf = (index: number): string => seriesColours[index % seriesColours.length]!;
 
+/** Plot counts the domain of a percent scale in percent. */
+function scaleOf(domain: readonly [number, number] | undefined, percent: boolean): Plot.ScaleOptions {
+  return {
+    ...(domain && { domain: domain.map(value => (percent ? 100 * value : value)) }),
+    ...(percent && { percent }),
+  };
+}
+
 /** Lines over numbers. */
 export function lineChart(chart: LineChart): string {
   const { points, series, x, y, xDomain, yDomain, percent, marks = [], diagonal } = chart;
   return draw({
-    x: { label: x, ...(xDomain && { domain: [...xDomain] }), ...(percent === 'both' && { percent: true }), ticks: 6 },
-    y: { label: y, grid: true, ...(yDomain && { domain: [...yDomain] }), ...(percent && { percent: true }) },
+    x: { label: x, ticks: 6, ...scaleOf(xDomain, percent === 'both') },
+    y: { label: y, grid: true, ...scaleOf(yDomain, percent !== undefined) },
     color: { domain: [...series], range: series.map((_, i) => colourOf(i)) },
     marks: [
       ...(diagonal
@@ -98,8 +106,8 @@ export interface IntervalPoint {
 /** Parts against parts with their intervals, beside the diagonal where they should be; larger dots stand for more photos. */
 export function reliabilityChart(points: readonly IntervalPoint[]): string {
   return draw({
-    x: { label: 'how sure the model is (%)', domain: [0, 1], percent: true, ticks: 6 },
-    y: { label: 'how often it is right (%)', domain: [0, 1], percent: true, grid: true },
+    x: { label: 'how sure the model is (%)', ticks: 6, ...scaleOf([0, 1], true) },
+    y: { label: 'how often it is right (%)', grid: true, ...scaleOf([0, 1], true) },
     r: { range: [2, 9] },
     marks: [
       Plot.line(

@@ -27,15 +27,17 @@ a { color: var(--link); }
 .note { border-left: 4px solid var(--bad); padding: .25rem .75rem; background: var(--pane); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
-th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
+td { white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); }
 tbody th, th:first-child, td:first-child { text-align: left; color: var(--ink); }
+tbody th { min-width: 6rem; overflow-wrap: anywhere; }
 .matrix td { text-align: center; min-width: 3.5rem; }
 .matrix td a { display: block; text-decoration: none; color: inherit; padding: .25rem; border-radius: .25rem; }
 .matrix td a:hover, .matrix td a:focus { outline: 2px solid var(--link); }
 .matrix small { display: block; color: var(--soft); }
 .matrix .right { background: color-mix(in srgb, var(--good) calc(var(--part) * 45%), transparent); }
-.matrix .wrong { background: color-mix(in srgb, var(--bad) calc(var(--part) * 60%), transparent); }
+.matrix .wrong { background: color-mix(in srgb, var(--bad) calc(12% + var(--part) * 60%), transparent); }
 .cell { display: none; background: var(--pane); padding: .5rem .75rem; border-radius: .5rem; scroll-margin-top: 40vh; }
 .cell:target { display: block; }
 .photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); gap: .75rem; margin: .75rem 0; }

@@ -83,8 +83,8 @@ export async function* collectReport({ run: folder, data, camera, workers }: Col
   const mistakes = all.filter(({ label, top }) => label !== top).slice(0, MAX_MISTAKES);
   const best = classes.flatMap((_, k) => all.filter(({ label, top }) => label === k && top === k).slice(0, MAX_BEST));
   const shown = [...mistakes, ...best];
-  const files = shown.map(({ index }) => evaluated.photos[index]!.file);
-  const answers = files.length > 0 ? yield* explainPhotos(run, files, { camera, workers }) : [];
+  const files = shown.map(({ index }) => ({ file: evaluated.photos[index]!.file }));
+  const answers = yield* explainPhotos(run, files, { camera, workers });
   const explained = shown.map(({ index }, i): ExplainedExample => {
     const answer = answers[i]!;
     return { index, explanation: 'reason' in answer ? undefined : answer };
@@ -118,8 +118,8 @@ async function* findPhotos(folder: string, data: string | undefined, workers: nu
 
 async function readEpochs(folder: string): Promise<EpochLine[]> {
   const text = await readFile(join(folder, runFiles.results), 'utf8').catch(() => '');
-  const cast = (value: string, { column }: { readonly column: string | number }) =>
-    column === 'phase' ? value : Number(value);
+  const cast = (value: string, { column, header }: { readonly column: string | number; readonly header: boolean }) =>
+    header || column === 'phase' ? value : Number(value);
   try {
     return parse(text, { columns: true, cast, to: 100_000 }) as EpochLine[];
   } catch {

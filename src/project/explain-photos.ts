@@ -16,28 +16,26 @@ import type { TrainedNetwork } from './trained-run.ts';
 export interface ExplainPhotosOptions {
   readonly camera: CameraChoice;
   readonly workers: number;
-  /** Default: nothing. */
-  readonly cover?: Cover;
   /** Name of the progress. Default: explain. */
   readonly stage?: string;
 }
 
-/** Explains photos, in their order. */
+/** Explains photos, in their order, also with a part of them covered. */
 export async function* explainPhotos(
   { backbone, head, provenance }: TrainedNetwork,
-  files: readonly string[],
-  { camera, workers, cover = 'none', stage = 'explain' }: ExplainPhotosOptions,
+  photos: readonly ExplainQuestion[],
+  { camera, workers, stage = 'explain' }: ExplainPhotosOptions,
 ): Steps<readonly (Explanation | UnreadPhoto)[]> {
   const { graph, maps } = buildEvidenceGraph(backbone, head);
   const module = new URL('./explain-worker.ts', import.meta.url);
-  const pool = startPool<ExplainSetup, ExplainQuestion, ExplainAnswer>(module, Math.min(workers, files.length));
-  const answers = new Array<Explanation | UnreadPhoto>(files.length);
+  const pool = startPool<ExplainSetup, ExplainQuestion, ExplainAnswer>(module, Math.min(workers, photos.length));
+  const answers = new Array<Explanation | UnreadPhoto>(photos.length);
   try {
     pool.equip({ model: writeOnnx(graph), maps, preprocess: provenance.preprocess, camera });
     let done = 0;
-    for await (const { index, answer } of pool.map(files.map(file => ({ file, cover })))) {
+    for await (const { index, answer } of pool.map(photos)) {
       answers[index] = 'reason' in answer ? answer : answer.explanation;
-      yield { type: 'progress', stage, done: ++done, total: files.length, unit: 'photos' };
+      yield { type: 'progress', stage, done: ++done, total: photos.length, unit: 'photos' };
     }
     return answers;
   } finally {
@@ -74,24 +72,24 @@ export async function* measureBackground(
 ): Steps<Background> {
   const step = Math.max(1, photos.length / MAX_PHOTOS);
   const looked = photos.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));
-  const files = looked.map(({ file }) => file);
-  const accuracies: number[] = [];
+  const covers: readonly Cover[] = ['none', 'middle', 'border'];
+  const questions = covers.flatMap(cover => looked.map(({ file }) => ({ file, cover })));
+  const answers = yield* explainPhotos(network, questions, { ...options, stage: 'background' });
   let share = 0;
   let images = 0;
-  for (const cover of ['none', 'middle', 'border'] as const) {
-    const answers = yield* explainPhotos(network, files, { ...options, cover, stage: 'background' });
+  const [accuracy, withoutMiddle, withoutBorder] = covers.map((cover, k) => {
     let right = 0;
     images = 0;
-    answers.forEach((answer, i) => {
+    looked.forEach(({ label }, i) => {
+      const answer = answers[k * looked.length + i]!;
       if ('reason' in answer) return;
       const top = argMax(answer.probabilities);
       images++;
-      if (top === looked[i]!.label) right++;
+      if (top === label) right++;
       if (cover === 'none') share += borderShare(answer, top);
     });
-    accuracies.push(right / Math.max(1, images));
-  }
-  const [accuracy, withoutMiddle, withoutBorder] = accuracies as [number, number, number];
+    return right / Math.max(1, images);
+  }) as [number, number, number];
   const chance = 1 / network.provenance.classes.length;
   const kept = (part: number) => (part - chance) / Math.max(0.01, accuracy - chance);
   const percent = (part: number) => `${(100 * part).toFixed(0)} %`;

@@ -16,13 +16,14 @@ export interface ExplainSetup {
   readonly camera: CameraChoice;
 }
 
-/** What of the picture is covered with its mean colour. */
+/** What of the picture is covered, with the colour that the network takes for nothing. */
 export type Cover = 'none' | 'middle' | 'border';
 
 /** A photo's file. */
 export interface ExplainQuestion {
   readonly file: string;
-  readonly cover: Cover;
+  /** Default: none. */
+  readonly cover?: Cover;
 }
 
 /** What the network says, and where it sees it; or why the photo could not be read. */
@@ -31,10 +32,11 @@ export type ExplainAnswer = { readonly explanation: Explanation } | UnreadPhoto;
 serve<ExplainSetup, ExplainQuestion, ExplainAnswer>(async ({ model, maps, preprocess, camera }) => {
   const session = await openSession(model, { threads: 1 });
   const { size } = preprocess;
-  return async ({ file, cover }) => {
+  const colour = preprocess.mean.map(mean => Math.round(255 * mean));
+  return async ({ file, cover = 'none' }) => {
     const pixels = await readPixels(file, camera, preprocess);
     if ('reason' in pixels) return pixels;
-    if (cover !== 'none') coverPart(pixels, size, cover);
+    if (cover !== 'none') coverPart(pixels, size, cover, colour);
     const said = await session.run({ image: { dtype: 'uint8', shape: [1, size, size, 3], data: pixels } });
     const read = (name: string) => said[name]!.data as Float32Array;
     const parts = maps.map(({ output, side }) => ({ side, values: read(output) }));
@@ -42,16 +44,12 @@ serve<ExplainSetup, ExplainQuestion, ExplainAnswer>(async ({ model, maps, prepro
   };
 });
 
-/** Fills the middle of a picture, or all around it, with the mean colour of the whole. */
-function coverPart(pixels: Uint8Array, size: number, cover: 'middle' | 'border'): void {
-  const mean = [0, 0, 0];
-  pixels.forEach((value, i) => {
-    mean[i % 3]! += (3 * value) / pixels.length;
-  });
+/** Fills the middle of a picture, or all around it. Not with its own mean, which would tell what was there. */
+function coverPart(pixels: Uint8Array, size: number, cover: 'middle' | 'border', colour: readonly number[]): void {
   const [low, high] = [BORDER * size, (1 - BORDER) * size];
   const isInside = (i: number) => i + 0.5 > low && i + 0.5 < high;
   for (let i = 0; i < size * size; i++) {
     const isMiddle = isInside(i % size) && isInside(Math.floor(i / size));
-    if (isMiddle === (cover === 'middle')) pixels.set(mean, 3 * i);
+    if (isMiddle === (cover === 'middle')) pixels.set(colour, 3 * i);
   }
 }

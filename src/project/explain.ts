@@ -67,7 +67,11 @@ export async function* explain(options: ExplainOptions): AsyncGenerator<VerbEven
   const { classes, reject } = run.provenance;
   const wanted = options.class === undefined ? undefined : classes.indexOf(pickName('class', options.class, classes));
   const workers = options.workers ?? defaultWorkers();
-  const answers = yield* explainPhotos(run, options.files, { camera, workers });
+  const answers = yield* explainPhotos(
+    run,
+    options.files.map(file => ({ file })),
+    { camera, workers },
+  );
   const photos: ExplainedPhoto[] = [];
   const unread: { file: string; error: string }[] = [];
   for (const [i, answer] of answers.entries()) {
