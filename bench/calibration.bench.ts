@@ -70,12 +70,12 @@ for (const seed of numbers(values.seeds)) {
     await predictionsOf(run, manifest, data, 'test'),
   ];
   const plain = { ...test, probabilities: test.probabilities.map(row => applyTemperature(row, 1 / temperature)) };
-  const figures = (wanted: number) => {
-    const { below } = chooseThreshold(validation, wanted);
+  const figures = (wanted: number, least = 0) => {
+    const { below } = chooseThreshold(validation, wanted, least);
     return measureRejection(test, below);
   };
-  const [strict, usual] = [figures(0.99), figures(0.95)];
-  const { below } = chooseThreshold(validation, 0.95);
+  const [strict, usual] = [figures(0.99), figures(0.95, 0.5)];
+  const { below } = chooseThreshold(validation, 0.95, 0.5);
   const none = Object.fromEntries(
     await Promise.all(
       Object.entries(drawn).map(async ([kind, files]) => {
@@ -115,7 +115,8 @@ for (const leaveOut of manifest.classes) {
     without.run,
     strangers.map(({ path }) => resolve(without.data, path)),
   );
-  const below = (await openClassifier(without.run)).provenance!.reject!.below;
+  const validation = await predictionsOf(without.run, without.manifest, without.data, 'validation');
+  const { below } = chooseThreshold(validation, 0.95, 0.5);
   left.push({
     left_out: leaveOut,
     accepted: round(surest(said).filter(p => p >= below).length / said.length, 3),

@@ -1,5 +1,6 @@
 // A backbone and its head as throughput.py reads them: nodes as JSON, and every constant in one file of float32 numbers.
 import { writeFileSync } from 'node:fs';
+import type { Tensor } from '../../src/tensor/tensor.ts';
 import type { Backbone } from '../../src/zoo/backbone.ts';
 import { featureWidth } from '../../src/zoo/graphs.ts';
 import { headWeights } from './open-backbone.ts';
@@ -10,11 +11,18 @@ export interface PeerNetwork {
   readonly numbers: string;
 }
 
-/** Writes `path`.json and `path`.f32. */
-export function writePeerNetwork(backbone: Backbone, path: string): PeerNetwork {
+/**
+ * Writes `path`.json and `path`.f32.
+ * @param head its weights. Default: those of the benchmarks of a single step.
+ */
+export function writePeerNetwork(
+  backbone: Backbone,
+  path: string,
+  head: Tensor<'float32'> = headWeights(featureWidth(backbone)),
+): PeerNetwork {
   const { graph, stages, preprocess } = backbone;
   const files = { json: `${path}.json`, numbers: `${path}.f32` };
-  const tensors = [...graph.constants, ['head.weight', headWeights(featureWidth(backbone))] as const];
+  const tensors = [...graph.constants, ['head.weight', head] as const];
   const parts: Buffer[] = [];
   const constants: Record<string, { shape: readonly number[]; offset: number }> = {};
   let offset = 0;

@@ -163,7 +163,7 @@ export const trainOptions: readonly OptionRow[] = [
     flag: 'wanted-precision',
     kind: 'number',
     value: 'part',
-    help: 'part of the photos that should be right where the model does not say unknown (default: 0.95)',
+    help: 'part of the photos that should be right where the model does not say unknown (default: 0.95, where that leaves it half of the photos)',
   },
   {
     flag: 'reject-below',

@@ -90,19 +90,28 @@ export function riskCoverageArea(predictions: Predictions): number | null {
 }
 
 /**
- * The lowest threshold at which the accepted photos are right as often as is wanted; where none is, that with the highest
- * precision, of equal ones the lowest. It lies halfway between the least sure photo that is accepted and the surest that is
- * not. Where all are accepted it is the least sure one's probability: what the model is less sure of than of any photo that
- * it was chosen on is rejected.
- * @param wanted precision in 0..1.
+ * The lowest threshold at which the accepted photos are right as often as is wanted, by their own calibrated probabilities: their
+ * mean is what they expect. That is steadier than counting the few photos that are wrong (docs/architecture.md). The threshold lies
+ * halfway between the least sure photo that is accepted and the surest that is not. Where all are accepted it is the least sure
+ * one's probability: what the model is less sure of than of any photo that it was chosen on is rejected.
+ * @param wanted precision in 0..1; where no photo is as sure, the surest alone is accepted.
+ * @param leastCoverage part of the photos that are accepted in any case. Default: none.
  */
-export function chooseThreshold(predictions: Predictions, wanted: number): RejectRule {
+export function chooseThreshold(predictions: Predictions, wanted: number, leastCoverage = 0): RejectRule {
   const answers = rankAnswers(predictions);
   if (answers.length === 0) throw new RangeError('There is no photo to choose a threshold on.');
   const counts = countAccepted(answers);
-  const precisionOf = ({ hits, accepted }: { hits: number; accepted: number }) => hits / accepted;
-  const highest = Math.max(...counts.map(precisionOf));
-  const chosen = counts.findLastIndex(point => precisionOf(point) >= Math.min(wanted, highest));
+  let [sum, photo] = [0, 0];
+  const expected = counts.map(({ accepted }) => {
+    for (; photo < accepted; photo++) sum += answers[photo]!.confidence;
+    return sum / accepted;
+  });
+  const chosen = Math.max(
+    0,
+    // Rounding of float32 is no lack of precision.
+    expected.findLastIndex(precision => precision >= wanted - 1e-6),
+    counts.findIndex(({ accepted }) => accepted >= leastCoverage * answers.length),
+  );
   const { threshold, accepted, hits } = counts[chosen]!;
   const next = counts[chosen + 1]?.threshold;
   return {

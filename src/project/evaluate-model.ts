@@ -9,10 +9,12 @@ import { readLayout } from '../dataset/layout.ts';
 import { type Figures, measureFigures } from '../evaluate/figures.ts';
 import type { Predictions } from '../evaluate/predictions.ts';
 import type { CameraChoice } from '../image/camera.ts';
+import { cacheFolder } from './cache-folder.ts';
 import { readers } from './defaults.ts';
 import type { Classifier } from './open-classifier.ts';
 import { describeCamera, predictPhotos, requireAnswers } from './predict-photos.ts';
 import { trainedPhotos } from './trained-photos.ts';
+import { openVerdicts } from './verdict-cache.ts';
 
 /** A photo with a known class. */
 export interface KnownPhoto {
@@ -82,7 +84,9 @@ export interface KnownFolder {
 export async function* openKnownFolder(classifier: Classifier, data: string, workers: number): Steps<KnownFolder> {
   for (const message of classifier.notes) yield { type: 'note', message };
   const classes = classifier.classes ?? (yield* guessClasses(classifier, data));
-  const folder = yield* labelledFolder(data, classes, { workers: readers(workers) });
+  const verdicts = await openVerdicts(cacheFolder());
+  const folder = yield* labelledFolder(data, classes, { workers: readers(workers), verdicts });
+  await verdicts.save();
   const photos = folder.photos.map(photo => ({
     path: photo.path,
     file: resolve(data, photo.path),

@@ -17,11 +17,18 @@ export interface Confidence {
   readonly reject: RejectRule;
 }
 
+/** Part of the accepted photos that should be right, unless asked otherwise. */
+const WANTED_PRECISION = 0.95;
+
+/** A model that is not so good answers half of the photos all the same, unless it is told which precision is wanted. */
+const LEAST_COVERAGE = 0.5;
+
 /** How the threshold is found. */
 export interface RejectChoice {
   /** The threshold itself; undefined to choose it by the other. */
   readonly rejectBelow: number | undefined;
-  readonly wantedPrecision: number;
+  /** Undefined for WANTED_PRECISION, and at least half of the photos answered. */
+  readonly wantedPrecision: number | undefined;
 }
 
 /**
@@ -48,6 +55,8 @@ export async function* settleConfidence(
     ece_before: measureCalibration(said).ece,
     ece_after: measureCalibration(calibrated).ece,
     reject:
-      rejectBelow === undefined ? chooseThreshold(calibrated, wantedPrecision) : measureRule(calibrated, rejectBelow),
+      rejectBelow === undefined
+        ? chooseThreshold(calibrated, wantedPrecision ?? WANTED_PRECISION, wantedPrecision ? 0 : LEAST_COVERAGE)
+        : measureRule(calibrated, rejectBelow),
   };
 }

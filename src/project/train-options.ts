@@ -113,10 +113,10 @@ export interface TrainOptions {
   readonly saveEvery?: number;
   /**
    * Photos whose largest probability is below this are `unknown`. Default: the lowest threshold at which `wantedPrecision` of
-   * the validation photos that are not below it are right.
+   * the others should be right.
    */
   readonly rejectBelow?: number;
-  /** In 0..1. Default: 0.95. */
+  /** In 0..1. Default: 0.95, and at least half of the validation photos are not unknown. */
   readonly wantedPrecision?: number;
   /** Write event files for TensorBoard. Default: false. */
   readonly tensorboard?: boolean;
@@ -163,7 +163,7 @@ export interface TrainSettings {
   readonly cutViews: number | undefined;
   /** Undefined where it is chosen by `wantedPrecision`. */
   readonly rejectBelow: number | undefined;
-  readonly wantedPrecision: number;
+  readonly wantedPrecision: number | undefined;
   /** Minutes. */
   readonly saveEvery: number;
   readonly tensorboard: boolean;
@@ -191,9 +191,6 @@ export const DEFAULT_VIEWS = 3;
  * (two seeds of 155 photos) and lose 8 as they are.
  */
 export const CAMERA_SHARE = 0.5;
-
-/** Part of the accepted photos that should be right, unless asked otherwise. */
-export const WANTED_PRECISION = 0.95;
 
 /** First stage that is fine-tuned unless asked otherwise (docs/performance.md). */
 export const DEFAULT_FREEZE = 0;
@@ -291,7 +288,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     freeze,
     cutViews,
     rejectBelow: options.rejectBelow,
-    wantedPrecision: options.wantedPrecision ?? WANTED_PRECISION,
+    wantedPrecision: options.wantedPrecision,
     saveEvery: options.saveEvery ?? 2,
     tensorboard: options.tensorboard ?? false,
     device: pickName('device', options.device ?? 'cpu', deviceChoices),

@@ -141,19 +141,20 @@ test('a temperature makes unsure and too sure models calibrated, and changes no 
   assert.ok(p! > 0.9 && p! < 0.98, `${p}`);
 });
 
-test('the threshold is the lowest one with the wanted precision', () => {
+test('the threshold is the lowest one at which the mean probability is what is wanted', () => {
   const predictions = answers([0.99, true], [0.95, true], [0.9, false], [0.8, true], [0.7, false], [0.6, true]);
-  const rule = chooseThreshold(predictions, 0.75);
+  // Means: 0.99, 0.97, 0.9467, 0.91, 0.868, 0.8233.
+  const rule = chooseThreshold(predictions, 0.91);
   near(rule.below, 0.75, 'below', 1e-6);
   assert.equal(rule.precision, 0.75);
   near(rule.coverage, 4 / 6, 'coverage');
   assert.deepEqual(rule.interval, wilson(3, 4));
-  near(chooseThreshold(predictions, 0.99).below, 0.925, 'below', 1e-6);
+  near(chooseThreshold(predictions, 0.97).below, 0.925, 'below', 1e-6);
   assert.equal(chooseThreshold(predictions, 0.5).below, 0.6, 'all are accepted');
-  const wrongFirst = answers([0.9, false], [0.8, true], [0.7, true]);
-  const best = chooseThreshold(wrongFirst, 0.99);
-  near(best.precision!, 2 / 3, 'the highest precision there is');
-  assert.equal(best.coverage, 1);
+  near(chooseThreshold(predictions, 0.999).below, 0.97, 'the surest alone', 1e-6);
+  near(chooseThreshold(predictions, 0.999, 0.5).below, 0.85, 'half of them in any case', 1e-6);
+  // Among equal ones none is left out.
+  near(chooseThreshold(answers([0.9, true], [0.8, true], [0.8, false], [0.5, true]), 0.85).below, 0.85, 'ties', 1e-6);
 });
 
 test('rejection counts what is accepted, of the classes and of none of them', () => {
