@@ -2,10 +2,10 @@
 import type { ValResult } from '../project/val.ts';
 import { type ValOptions, val } from '../project/val.ts';
 import type { CommandCode } from './command-code.ts';
-import { describeConfusion } from './confusion.ts';
+import { describeConfusion, NAME_WIDTH } from './confusion.ts';
 import { paint } from './paint.ts';
 import { runVerb } from './run-verb.ts';
-import { formatTable, percent, printJson, range } from './text.ts';
+import { formatBytes, formatTable, percent, printable, printJson, range, shorten } from './text.ts';
 
 export const runVal: CommandCode = async (values, json) => {
   const result = await runVerb(val(values as unknown as ValOptions));
@@ -17,14 +17,16 @@ export const runVal: CommandCode = async (values, json) => {
 /** Most classes that have a line each; of more, those with the lowest F1 have. */
 const MAX_CLASSES = 20;
 
-function describeVal(result: ValResult): string {
+/** What `graft val` prints: the headline, figures per class, what is confused, and how far the model may be believed. */
+export function describeVal(result: ValResult): string {
   const part = result.part === 'everything' ? '' : ` (its ${result.part} split)`;
   const seen = result.camera === 'none' ? '' : `, as the ${result.camera} camera sees them`;
   const left = result.excluded.length;
   return [
-    `${paint('bold', `${percent(result.accuracy)} of ${result.images} photos`)} in ${result.data}${part} are right${seen}; ` +
-      `of others like them ${range(result.interval)} would be (95 %).`,
-    ...result.notes.map(note => paint('yellow', note)),
+    `${paint('bold', `${percent(result.accuracy)} of ${result.images} photos`)} in ${printable(result.data)}${part} are right${seen};`,
+    `of others like them ${range(result.interval)} would be (95 %).`,
+    ...result.notes.map(note => paint('yellow', printable(note))),
+    paint('dim', `${printable(result.model)}: ${result.precision}, ${formatBytes(result.size)}`),
     '',
     ...describeClasses(result),
     '',
@@ -52,7 +54,7 @@ function describeClasses(result: ValResult): string[] {
     '',
   ];
   const rows = shown.map(({ figures, area }) => [
-    figures.class,
+    shorten(figures.class, NAME_WIDTH),
     String(figures.images),
     percent(figures.precision),
     percent(figures.recall),
@@ -67,14 +69,18 @@ function describeClasses(result: ValResult): string[] {
   return rest > 0 ? [table, `The ${shown.length} classes with the lowest F1; --json has the other ${rest}.`] : [table];
 }
 
-function describeProbabilities({ probability, balanced_accuracy }: ValResult): string[] {
+function describeProbabilities({ probability, balanced_accuracy, accuracy }: ValResult): string[] {
   const balanced = `Balanced accuracy ${percent(balanced_accuracy)}`;
   if (!probability) return [`${balanced}. The model does not tell the probability of every class.`];
   const { top_k, log_loss, brier, calibration } = probability;
-  const tops = Object.entries(top_k).map(([k, part]) => `among its best ${k}: ${percent(part)}`);
+  const tops = Object.entries(top_k).map(([k, part]) => `${k} on ${percent(part)}`);
+  const images = calibration.bins.reduce((sum, bin) => sum + bin.images, 0);
+  const confidence = calibration.bins.reduce((sum, bin) => sum + bin.images * bin.confidence, 0) / images;
   return [
-    `${[balanced, ...tops, `log-loss ${log_loss.toFixed(3)}`, `Brier score ${brier.toFixed(3)}`].join('; ')}.`,
-    `Its probabilities are off by ${percent(calibration.ece)} on average (expected calibration error).`,
+    `${balanced}; log-loss ${log_loss.toFixed(3)}; Brier score ${brier.toFixed(3)}.`,
+    ...(tops.length > 0 ? [`The class is among its best ${tops.join(', ')}.`] : []),
+    `Its probabilities are off by ${percent(calibration.ece)} on average (expected calibration error):`,
+    `it is ${percent(confidence)} sure and right on ${percent(accuracy)}.`,
   ];
 }
 
@@ -86,11 +92,11 @@ function describeRejection({
   interval,
   none,
 }: NonNullable<ValResult['rejection']>): string[] {
-  const answered = `it answers ${accepted} of the ${images}`;
+  const answered = `it answers ${accepted} of the ${images} photos`;
   const right =
     precision === null || interval === null
       ? ''
-      : ` and is right on ${percent(precision)} of these (${range(interval)})`;
+      : `\nand is right on ${percent(precision)} of these (${range(interval)})`;
   const strangers = none
     ? [
         `Of ${none.images} photos that are none of the classes it takes ${none.accepted} (${percent(none.accepted / none.images)}) for one.`,

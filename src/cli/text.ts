@@ -67,3 +67,22 @@ function gap(width: number, cell: string): string {
 export function widthOf(text: string): number {
   return stringWidth(text);
 }
+
+const letters = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** A text in at most so many columns: what is too long loses its middle, since names differ at their ends. */
+export function shorten(text: string, columns: number): string {
+  const shown = printable(text);
+  if (widthOf(shown) <= columns) return shown;
+  const parts = Array.from(letters.segment(shown), ({ segment }) => segment);
+  const [head, tail]: [string[], string[]] = [[], []];
+  for (let room = columns - 1; parts.length > 0; ) {
+    const fromHead = head.length <= tail.length;
+    const part = fromHead ? parts.shift()! : parts.pop()!;
+    room -= widthOf(part);
+    if (room < 0) break;
+    if (fromHead) head.push(part);
+    else tail.unshift(part);
+  }
+  return `${head.join('')}…${tail.join('')}`;
+}

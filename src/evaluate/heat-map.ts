@@ -1,6 +1,8 @@
 // A photo with what the model looks at: the photo in grey, the evidence in colour over it.
 import { interpolateInferno } from 'd3-scale-chromatic';
 import sharp from 'sharp';
+import { type CameraChoice, FRAME, lumaOf } from '../image/camera.ts';
+import { MAX_PIXELS } from '../image/decode.ts';
 import { type Explanation, mapOf } from './explanation.ts';
 import { FONT, fitText } from './svg-text.ts';
 
@@ -10,6 +12,8 @@ export interface HeatMapOptions {
   readonly size?: number;
   /** Default: png. */
   readonly format?: 'png' | 'webp';
+  /** What the model saw the photo through. Default: none. */
+  readonly camera?: CameraChoice;
 }
 
 /** A picture as raw RGB. */
@@ -29,16 +33,21 @@ function parseColour(hex: string): readonly [number, number, number] {
   return [at(1), at(3), at(5)];
 }
 
-/** Decodes a photo upright, its longer side at most `size` pixels. */
-export async function readPicture(photo: Uint8Array, size: number): Promise<Picture> {
-  const { data, info } = await sharp(photo)
+/**
+ * Decodes what of a photo is seen, upright: all of it, its longer side at most `size` pixels; or the frame that a camera cuts out of
+ * its middle, in grey.
+ */
+export async function readPicture(photo: Uint8Array, size: number, camera: CameraChoice): Promise<Picture> {
+  const frame = { width: size, height: Math.round((size * FRAME.height) / FRAME.width), fit: 'cover' } as const;
+  const whole = { width: size, height: size, fit: 'inside', withoutEnlargement: true } as const;
+  const { data, info } = await sharp(photo, { failOn: 'truncated', limitInputPixels: MAX_PIXELS })
     .autoOrient()
-    .resize(size, size, { fit: 'inside', withoutEnlargement: true })
+    .resize(camera === 'none' ? whole : frame)
     .flatten({ background: '#ffffff' })
     .toColourspace('srgb')
-    .removeAlpha()
-    .raw()
+    .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
+  if (camera !== 'none') lumaOf(data).forEach((luma, i) => data.fill(luma, 3 * i, 3 * i + 3));
   return { width: info.width, height: info.height, data };
 }
 
@@ -76,9 +85,9 @@ export async function drawHeatMap(
   photo: Uint8Array,
   explanation: Explanation,
   classIndex: number,
-  { size = DEFAULT_SIZE, format = 'png' }: HeatMapOptions = {},
+  { size = DEFAULT_SIZE, format = 'png', camera = 'none' }: HeatMapOptions = {},
 ): Promise<Buffer> {
-  const painted = await paintEvidence(await readPicture(photo, size), explanation, classIndex);
+  const painted = await paintEvidence(await readPicture(photo, size, camera), explanation, classIndex);
   const { width, height, data } = painted;
   return sharp(data, { raw: { width, height, channels: 3 } })
     .toFormat(format)
@@ -94,15 +103,16 @@ const LEGEND = { width: 120, height: 10 } as const;
  * A picture for people: the photo, its heat-map beside it, and under them what the model says.
  * @param said e.g. `unhealthy, 97.2 %`.
  * @param about what the colours are about, e.g. `for "unhealthy"`.
+ * @param camera what the model saw the photo through. Default: none.
  * @returns a PNG.
  */
 export async function drawExplanation(
   photo: Uint8Array,
   explanation: Explanation,
   classIndex: number,
-  { said, about }: { readonly said: string; readonly about: string },
+  { said, about, camera = 'none' }: { readonly said: string; readonly about: string; readonly camera?: CameraChoice },
 ): Promise<Buffer> {
-  const plain = await readPicture(photo, DEFAULT_SIZE);
+  const plain = await readPicture(photo, DEFAULT_SIZE, camera);
   const painted = await paintEvidence(plain, explanation, classIndex);
   const [width, height] = [Math.max(2 * plain.width + GAP, 400), plain.height + CAPTION];
   const stops = colours.flatMap(([r, g, b], i) =>

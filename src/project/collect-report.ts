@@ -84,10 +84,10 @@ export async function* collectReport({ run: folder, data, camera, workers }: Col
   const best = classes.flatMap((_, k) => all.filter(({ label, top }) => label === k && top === k).slice(0, MAX_BEST));
   const shown = [...mistakes, ...best];
   const files = shown.map(({ index }) => ({ file: evaluated.photos[index]!.file }));
-  const answers = yield* explainPhotos(run, files, { camera, workers });
+  const answers = yield* explainPhotos(run, files, { camera, workers }, explanation => explanation);
   const explained = shown.map(({ index }, i): ExplainedExample => {
     const answer = answers[i]!;
-    return { index, explanation: 'reason' in answer ? undefined : answer };
+    return { index, explanation: 'reason' in answer || answer.side === 1 ? undefined : answer };
   });
   const background = yield* measureBackground(run, evaluated.photos, { camera, workers });
   return {

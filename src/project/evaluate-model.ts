@@ -83,7 +83,8 @@ export interface KnownFolder {
  */
 export async function* openKnownFolder(classifier: Classifier, data: string, workers: number): Steps<KnownFolder> {
   for (const message of classifier.notes) yield { type: 'note', message };
-  const classes = classifier.classes ?? (yield* guessClasses(classifier, data));
+  const named = await readClassNames(data);
+  const classes = classifier.classes ?? (yield* guessClasses(classifier, data, named));
   const verdicts = await openVerdicts(cacheFolder());
   const folder = yield* labelledFolder(data, classes, { workers: readers(workers), verdicts });
   await verdicts.save();
@@ -111,14 +112,28 @@ export async function* noteCamera(classifier: Classifier, camera: CameraChoice):
   for (const message of describeCamera(classifier, camera)) yield { type: 'note', message };
 }
 
+/** The names of a folder's classes. */
+async function readClassNames(data: string): Promise<readonly string[]> {
+  try {
+    return (await readLayout(data)).classes;
+  } catch (error) {
+    if (!(error instanceof GraftError) || error.code !== 'bad-dataset') throw error;
+    const hint = [error.hint, 'What a model says of photos without class folders: graft predict.'].join(' ').trim();
+    throw new GraftError(error.code, error.message, hint, error);
+  }
+}
+
 /** Names for the classes of a file that names none: the folder's, where they are as many. */
-async function* guessClasses({ name, width }: Classifier, data: string): Steps<readonly string[]> {
-  const { classes } = await readLayout(data);
+async function* guessClasses(
+  { name, width }: Classifier,
+  data: string,
+  classes: readonly string[],
+): Steps<readonly string[]> {
   if (classes.length !== width) {
     throw new GraftError(
       'label-mismatch',
       `${name} does not say what its ${width} classes are called, and ${data} has ${classes.length}.`,
-      'Name them with --labels FILE, a class in each line.',
+      'Name them with --labels FILE, a class in each line. If its numbers are features of a photo, it is no classifier.',
     );
   }
   const message = `${name} does not say what its classes are called: taken for ${classes.join(', ')}, in this order.`;

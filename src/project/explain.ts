@@ -1,5 +1,5 @@
 // graft explain: what a model looks at, as a picture for each photo.
-import { access, readFile } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { VerbEvent } from '../base/events.ts';
@@ -8,6 +8,7 @@ import { borderShare, describePlace, placeOf } from '../evaluate/explanation.ts'
 import { drawExplanation } from '../evaluate/heat-map.ts';
 import { argMax } from '../evaluate/metrics.ts';
 import { type CameraChoice, cameraChoices } from '../image/camera.ts';
+import { readPhoto } from '../image/read-photo.ts';
 import { defaultWorkers } from './defaults.ts';
 import { explainPhotos } from './explain-photos.ts';
 import { pickName } from './pick-name.ts';
@@ -67,37 +68,48 @@ export async function* explain(options: ExplainOptions): AsyncGenerator<VerbEven
   const { classes, reject } = run.provenance;
   const wanted = options.class === undefined ? undefined : classes.indexOf(pickName('class', options.class, classes));
   const workers = options.workers ?? defaultWorkers();
+  await mkdir(options.output ?? '.', { recursive: true }).catch(error => {
+    throw explainSystemError(error, options.output ?? '.');
+  });
+  const questions = options.files.map(file => ({ file }));
   const answers = yield* explainPhotos(
     run,
-    options.files.map(file => ({ file })),
+    questions,
     { camera, workers },
+    async (answer, i): Promise<ExplainedPhoto> => {
+      if (answer.side === 1) throw seesNoPlaces(run.backbone.title);
+      const file = options.files[i]!;
+      const top = argMax(answer.probabilities);
+      const probability = answer.probabilities[top]!;
+      const label = probability >= (reject?.below ?? 0) ? classes[top]! : UNKNOWN;
+      const shown = wanted ?? top;
+      const place = placeOf(answer, shown);
+      const guess = label === UNKNOWN ? ` (${classes[top]}?)` : '';
+      const caption = {
+        said: `${label}${guess}, ${(100 * probability).toFixed(1)} %`,
+        about: `Colour: what speaks for "${classes[shown]}"`,
+        camera,
+      };
+      await writeWhole(pictures[i]!, await drawExplanation(await readPhoto(file), answer, shown, caption));
+      const { x, y } = place;
+      const where = describePlace(place);
+      const border_share = borderShare(answer, shown);
+      return { file, picture: pictures[i]!, label, probability, shown: classes[shown]!, where, x, y, border_share };
+    },
   );
-  const photos: ExplainedPhoto[] = [];
-  const unread: { file: string; error: string }[] = [];
-  for (const [i, answer] of answers.entries()) {
-    const file = options.files[i]!;
-    if ('reason' in answer) {
-      unread.push({ file, error: answer.reason });
-      continue;
-    }
-    const top = argMax(answer.probabilities);
-    const probability = answer.probabilities[top]!;
-    const label = probability >= (reject?.below ?? 0) ? classes[top]! : UNKNOWN;
-    const shown = wanted ?? top;
-    const place = placeOf(answer, shown);
-    const guess = label === UNKNOWN ? ` (${classes[top]}?)` : '';
-    const caption = {
-      said: `${label}${guess}, ${(100 * probability).toFixed(1)} %`,
-      about: `Colour: what speaks for "${classes[shown]}"`,
-    };
-    await writeWhole(pictures[i]!, await drawExplanation(await readFile(file), answer, shown, caption));
-    const { x, y } = place;
-    const where = describePlace(place);
-    const border_share = borderShare(answer, shown);
-    photos.push({ file, picture: pictures[i]!, label, probability, shown: classes[shown]!, where, x, y, border_share });
-  }
+  const unread = answers.flatMap((answer, i) =>
+    'reason' in answer ? [{ file: options.files[i]!, error: answer.reason }] : [],
+  );
+  const photos = answers.flatMap(answer => ('reason' in answer ? [] : [answer]));
   yield { type: 'result', result: { photos, unread } };
 }
+
+const seesNoPlaces = (title: string) =>
+  new GraftError(
+    'usage',
+    `${title} cannot say where it sees a class: none of its features is a mean over places of the picture.`,
+    'Train another backbone: graft models lists them.',
+  );
 
 /** The pictures' files: none of them is there, and no two are the same. */
 async function namePictures(files: readonly string[], folder: string): Promise<string[]> {

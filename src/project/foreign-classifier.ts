@@ -50,16 +50,16 @@ export async function openForeign(
   const evidence = options.pixels
     ? { ...pixelScales[options.pixels], source: `${options.pixels}, as you say` }
     : pixelsOfTflite(model)[0];
-  if (options.pixels === 'caffe' || (options.pixels !== undefined && input.type !== 'FLOAT32')) {
+  if (options.pixels === 'caffe' || (options.pixels !== undefined && input.type === 'UINT8')) {
     throw new GraftError(
       'usage',
       options.pixels === 'caffe'
         ? 'Files that read blue first (caffe) are not measured.'
-        : `${name} reads ${input.type.toLowerCase()} pixels as they are, and pixels is set.`,
+        : `${name} reads uint8 pixels as they are, and pixels is set.`,
       'Leave --pixels out.',
     );
   }
-  if (input.type === 'FLOAT32' && !evidence) {
+  if ((input.type === 'FLOAT32' || input.type === 'INT8') && !evidence) {
     throw new GraftError(
       'usage',
       `${name} does not say how its pixels are scaled.`,
@@ -68,6 +68,7 @@ export async function openForeign(
   }
   notes.push(`${name} was not made by graft; its pixels: ${evidence ? `${evidence.source}` : 'as they are'}.`);
   const kind = outputKind(model);
+  if (kind === 'direction') throw noClassifier(name, 'its numbers are features of length 1 (L2_NORMALIZATION)');
   if (kind === 'logits')
     notes.push('Its last operator is no softmax: one is added to make probabilities of its numbers.');
   if (kind === 'sigmoid') notes.push('It gives every class a probability of its own (sigmoid): they do not sum to 1.');
@@ -76,7 +77,8 @@ export async function openForeign(
   if (classes && classes.length !== width) throw otherNumber(name, options.labels, classes.length, width);
   return {
     runtime: 'tflite',
-    bytes: plainFile(name, model, evidence),
+    // An int8 input that tells its scale has stored pixels; another one is given numbers that are scaled as the user says.
+    bytes: plainFile(name, model, input.type === 'INT8' && !options.pixels ? undefined : evidence),
     classes,
     width,
     preprocess: { size, fit: 'squash', kernel: 'linear', mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },

@@ -67,6 +67,7 @@ export function parseProvenance(text: string, file: string): Provenance {
     preprocess!.fit === 'squash' &&
     ['linear', 'cubic', 'lanczos3'].includes(preprocess!.kernel) &&
     cameraChoices.includes(camera) &&
+    typeof temperature === 'number' &&
     temperature >= TEMPERATURES.min &&
     temperature <= TEMPERATURES.max &&
     (reject === undefined || (typeof reject?.below === 'number' && reject.below >= 0 && reject.below <= 1));

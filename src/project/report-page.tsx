@@ -126,7 +126,11 @@ async function drawExamples(
     const map =
       explanation &&
       thumbnails.picture(
-        await drawHeatMap(await readFile(file), explanation, photo.said, { size: EXAMPLE, format: 'webp' }),
+        await drawHeatMap(await readFile(file), explanation, photo.said, {
+          size: EXAMPLE,
+          format: 'webp',
+          camera: data.camera,
+        }),
       );
     shown.push({ ...photo, picture, map });
   }

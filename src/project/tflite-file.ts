@@ -147,7 +147,7 @@ function describe({ backbone, provenance }: TrainedNetwork, kind: FileKind, sign
     ? ` The trained model names ${(100 * validation.accuracy).toFixed(1)} % of ${validation.images} validation photos rightly${seen}.`
     : '';
   const unknown = reject?.below
-    ? ` A photo whose largest probability is below ${reject.below.toFixed(3)} should be taken for none of them.`
+    ? ` A photo whose largest probability is below ${Number(reject.below.toFixed(4))} should be taken for none of them.`
     : '';
   const image: TensorMetadata = {
     name: 'image',

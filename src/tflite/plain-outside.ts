@@ -1,6 +1,7 @@
 // Anybody's classifier with the outside that graft's own files have: pixels or -1 to 1 in, float32 probabilities out.
+import { operatorName } from './costs.ts';
 import { startDraft } from './draft.ts';
-import type { KnownOperator, TfliteModel } from './model.ts';
+import type { KnownOperator, TfliteModel, TfliteOperator } from './model.ts';
 import { Activation } from './schema.ts';
 
 /** A way to scale pixels: the model reads (pixel / 255 - mean) / std per channel. */
@@ -9,20 +10,27 @@ export interface OuterScale {
   readonly std: readonly number[];
 }
 
-/** What makes the output of a classifier. */
-export type OutputKind = 'softmax' | 'sigmoid' | 'logits';
+/** What makes the output of a classifier; `direction` is a vector of length 1, which is no classifier's. */
+export type OutputKind = 'softmax' | 'sigmoid' | 'logits' | 'direction';
+
+/** Operators whose output has the same numbers as their first input. */
+const PASSES = new Set(['QUANTIZE', 'DEQUANTIZE', 'RESHAPE', 'SQUEEZE', 'EXPAND_DIMS']);
 
 /** What the numbers of the one output are: told by the operator that makes them. */
 export function outputKind(model: TfliteModel): OutputKind {
-  let value = model.outputs[0]!;
-  for (;;) {
-    const maker = model.operators.find(({ outputs }) => outputs.includes(value));
-    const op = maker?.op;
-    if (op === 'SOFTMAX') return 'softmax';
-    if (op === 'LOGISTIC') return 'sigmoid';
-    if (!maker || (op !== 'QUANTIZE' && op !== 'DEQUANTIZE' && op !== 'RESHAPE')) return 'logits';
-    value = maker.inputs[0]!;
-  }
+  const makerOf = (value: number) => model.operators.find(({ outputs }) => outputs.includes(value));
+  const nameOf = (maker: TfliteOperator | undefined) => maker && operatorName(maker);
+  let maker = makerOf(model.outputs[0]!);
+  while (maker && PASSES.has(operatorName(maker))) maker = makerOf(maker.inputs[0]!);
+  const name = nameOf(maker);
+  if (name === 'SOFTMAX') return 'softmax';
+  if (name === 'LOGISTIC') return 'sigmoid';
+  if (name === 'L2_NORMALIZATION') return 'direction';
+  if (name !== 'DIV') return 'logits';
+  // Some converters write a softmax out: exp(x) / Σ exp(x).
+  const [values, divisor] = maker!.inputs;
+  const sum = makerOf(divisor!);
+  return nameOf(sum) === 'SUM' && sum!.inputs[0] === values ? 'softmax' : 'logits';
 }
 
 const none = { fused_activation_function: Activation.NONE };
@@ -30,7 +38,7 @@ const none = { fused_activation_function: Activation.NONE };
 /**
  * The model with a uint8 input of pixels in place of an int8 one, a float32 input of (x - 127.5) / 127.5 in place of one that is
  * scaled otherwise, and a float32 output in place of an 8-bit one, with a SOFTMAX behind logits.
- * @param scale of a float32 input.
+ * @param scale of the numbers that the input stands for. Default: float32 reads -1 to 1, int8 a pixel less 128.
  * @throws RangeError for a tensor of another type, or 8 bits without a scale.
  */
 export function plainOutside(model: TfliteModel, scale: OuterScale | undefined): TfliteModel {
@@ -40,15 +48,15 @@ export function plainOutside(model: TfliteModel, scale: OuterScale | undefined):
   const swaps = new Map<number, number>();
 
   const { name, shape } = fed;
-  if (fed.type === 'INT8') {
-    const { quantization } = fed;
-    if (quantization?.scale.length !== 1) throw new RangeError('the int8 input has no scale');
+  if (fed.type === 'INT8' && fed.quantization?.scale.length !== 1) throw new RangeError('the int8 input has no scale');
+  if (fed.type === 'INT8' && !scale) {
+    const quantization = fed.quantization!;
     const zeroPoint = [quantization.zeroPoint[0]! + 128];
     const inner = draft.addTensor({ ...fed, name: `${name}.int8` });
     draft.tensors[input] = { name, shape, type: 'UINT8', quantization: { ...quantization, zeroPoint } };
     draft.emit('QUANTIZE', [input], inner, {});
     swaps.set(input, inner);
-  } else if (fed.type === 'FLOAT32' && scale && !isSigned(scale)) {
+  } else if (scale && (fed.type === 'INT8' || (fed.type === 'FLOAT32' && !isSigned(scale)))) {
     // x = (signed + 1) / 2, and (x - mean) / std.
     const factor = scale.std.map(std => 0.5 / std);
     const added = scale.mean.map((mean, c) => (0.5 - mean) / scale.std[c]!);
@@ -57,6 +65,12 @@ export function plainOutside(model: TfliteModel, scale: OuterScale | undefined):
     draft.emit('MUL', [input, draft.addFloats(`${name}.factor`, [3], factor)], scaled, none);
     draft.emit('ADD', [scaled, draft.addFloats(`${name}.added`, [3], added)], inner, none);
     swaps.set(input, inner);
+    if (fed.type === 'INT8') {
+      const stored = draft.addTensor({ ...fed, name: `${name}.int8` });
+      draft.tensors[input] = { name, shape, type: 'FLOAT32' };
+      draft.emit('QUANTIZE', [inner], stored, {});
+      swaps.set(input, stored);
+    }
   } else if (fed.type !== 'FLOAT32' && fed.type !== 'UINT8') {
     throw new RangeError(`the input is ${fed.type.toLowerCase()}`);
   }

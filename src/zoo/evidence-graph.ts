@@ -4,13 +4,12 @@
 import { type GraphBuilder, graphBuilder } from '../onnx/builder.ts';
 import type { Graph, ValueInfo } from '../onnx/graph.ts';
 import type { Shape } from '../onnx/shapes.ts';
-import { float32, int64 } from '../tensor/tensor.ts';
+import { float32, int64, type Tensor } from '../tensor/tensor.ts';
 import { addStages } from './add-stages.ts';
 import type { Backbone } from './backbone.ts';
 import { addImage, addPooling, centreHead, featureWidth, type LinearHead } from './graphs.ts';
 import { channelsOf, stageShapes } from './stages.ts';
 
-/** Most cells on a side of the map: finer stages are averaged down to it, since a texture's evidence is noise cell by cell. */
 const MAX_SIDE = 14;
 
 /** A map that the graph gives beside `probabilities` and `logits`: [N, classes, side, side]. */
@@ -28,9 +27,10 @@ export interface EvidenceGraph {
 /**
  * Graph from `image` (uint8 pixels) to `probabilities` and `logits` [N, classes], the latter less their mean over the classes,
  * and maps whose means over positions add up to these logits, but for what has no place: the biases, class tokens, stages
- * without positions.
+ * without positions. Where no stage has any, there are no maps.
+ * @param maxSide most cells on a side of a map: finer stages are averaged down to it. Default: 14; more tell no better where spots are.
  */
-export function buildEvidenceGraph(backbone: Backbone, head: LinearHead): EvidenceGraph {
+export function buildEvidenceGraph(backbone: Backbone, head: LinearHead, maxSide = MAX_SIDE): EvidenceGraph {
   const graph = graphBuilder(`${backbone.name}.evidence`);
   const classes = head.bias.shape[0]!;
   const shapes = stageShapes(backbone);
@@ -49,7 +49,7 @@ export function buildEvidenceGraph(backbone: Backbone, head: LinearHead): Eviden
     const channels = channelsOf(shapes[stage]!);
     const weight = columns(centred.weight.data, classes, featureWidth(backbone), first, channels);
     first += channels;
-    const map = addMap(graph, values[stage]!, shapes[stage]!, weight, classes, stage);
+    const map = addMap(graph, values[stage]!, shapes[stage]!, weight, classes, stage, maxSide);
     if (map) bySide.set(map.side, [...(bySide.get(map.side) ?? []), map.value]);
   });
   const maps = [...bySide].map(([side, parts]): EvidenceMap => {
@@ -67,7 +67,7 @@ export function buildEvidenceGraph(backbone: Backbone, head: LinearHead): Eviden
   return { graph: graph.build(outputs), maps };
 }
 
-/** The head on the positions of a stage; undefined where they are no square, or do not divide. */
+/** The head on the positions of a stage; undefined where they have no place in a picture. */
 function addMap(
   graph: GraphBuilder,
   value: string,
@@ -75,56 +75,78 @@ function addMap(
   weight: Float32Array,
   classes: number,
   stage: number,
+  maxSide: number,
 ): { readonly value: string; readonly side: number } | undefined {
-  const channels = channelsOf(shape);
+  const square = shape.length === 2 ? addSquare(graph, value, shape, stage) : { value, shape, part: 1 };
+  if (square?.shape.length !== 3) return undefined;
+  const cells = addCells(graph, square.value, square.shape, stage, maxSide);
+  const kernel = float32(
+    [classes, channelsOf(shape), 1, 1],
+    weight.map(w => w * square.part),
+  );
   const conv = { kernel_shape: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 } as const;
-  const kernel = (scale: number) =>
-    graph.constant(
-      `map.${stage}.weight`,
-      float32(
-        [classes, channels, 1, 1],
-        weight.map(w => w * scale),
-      ),
-    );
-  if (shape.length === 3) {
-    const [, height, width] = shape as [number, number, number];
-    const factor = height > MAX_SIDE ? height / largestDivisor(height) : 1;
-    if (height !== width) return undefined;
-    const pool = {
-      kernel_shape: [factor, factor],
-      strides: [factor, factor],
-      pads: [0, 0, 0, 0],
-      count_include_pad: 0,
-    } as const;
-    const cells = factor === 1 ? value : graph.node('AveragePool', `map.${stage}.cells`, [value], pool);
-    return { value: graph.node('Conv', `map.${stage}`, [cells, kernel(1)], conv), side: height / factor };
+  const inputs = [cells.value, graph.constant(`map.${stage}.weight`, kernel)];
+  return { value: graph.node('Conv', `map.${stage}`, inputs, conv), side: cells.side };
+}
+
+/** Positions [channels, height, width] on a square of at most maxSide x maxSide cells, with the same mean. */
+function addCells(
+  graph: GraphBuilder,
+  value: string,
+  shape: Shape,
+  stage: number,
+  maxSide: number,
+): { readonly value: string; readonly side: number } {
+  const [, height, width] = shape as [number, number, number];
+  const side = Math.min(maxSide, Math.max(height, width));
+  const name = (axis: string) => `map.${stage}.${axis}`;
+  const constant = (axis: string, count: number, isTurned: boolean) =>
+    graph.constant(`${name(axis)}.parts`, areaParts(count, side, isTurned));
+  let cells = value;
+  if (height !== side) {
+    cells = graph.node('MatMul', name('rows'), [constant('rows', height, false), cells], {});
   }
-  if (shape.length !== 2) return undefined;
-  // Tokens: a square of them, or a class token and a square. The mean is over all, a cell counts for its part of it.
-  const tokens = shape[0]!;
+  if (width !== side) {
+    cells = graph.node('MatMul', name('columns'), [cells, constant('columns', width, true)], {});
+  }
+  return { value: cells, side };
+}
+
+/** Tokens that are a square, or a class token and a square, as positions; undefined for others. `part`: of the mean over all tokens. */
+function addSquare(
+  graph: GraphBuilder,
+  value: string,
+  shape: Shape,
+  stage: number,
+): { readonly value: string; readonly shape: Shape; readonly part: number } | undefined {
+  const [tokens, channels] = shape as [number, number];
   const side = Math.floor(Math.sqrt(tokens));
   const extra = tokens - side * side;
   if (side < 2 || extra > 1) return undefined;
   const list = graph.node('Transpose', `map.${stage}.channels`, [value], { perm: [0, 2, 1] });
-  const square =
-    extra === 0
-      ? list
-      : graph.node(
-          'Slice',
-          `map.${stage}.square`,
-          [list, ...[1, tokens, 2].map((number, i) => graph.constant(`map.${stage}.slice.${i}`, whole([number])))],
-          {},
-        );
+  const bounds = [1, tokens, 2].map((number, i) => graph.constant(`map.${stage}.slice.${i}`, whole([number])));
+  const square = extra === 0 ? list : graph.node('Slice', `map.${stage}.square`, [list, ...bounds], {});
   const form = graph.constant(`map.${stage}.form`, whole([0, channels, side, side]));
   const grid = graph.node('Reshape', `map.${stage}.grid`, [square, form], {});
-  return { value: graph.node('Conv', `map.${stage}`, [grid, kernel((side * side) / tokens)], conv), side };
+  return { value: grid, shape: [channels, side, side], part: (side * side) / tokens };
 }
 
-/** The largest number of cells up to MAX_SIDE into which a side divides. */
-function largestDivisor(side: number): number {
-  let cells = MAX_SIDE;
-  while (side % cells !== 0) cells--;
-  return cells;
+/**
+ * [cells, positions], or turned: which part of each cell of a line lies in each position. Cells share positions where they do not
+ * divide, and every position counts the same in all cells together, so that means stay.
+ */
+function areaParts(positions: number, cells: number, isTurned: boolean): Tensor<'float32'> {
+  const part = (cell: number, position: number) =>
+    Math.max(
+      0,
+      Math.min((cell + 1) / cells, (position + 1) / positions) - Math.max(cell / cells, position / positions),
+    ) * cells;
+  const [rows, columns] = isTurned ? [positions, cells] : [cells, positions];
+  const at = (row: number, column: number) => (isTurned ? part(column, row) : part(row, column));
+  return float32(
+    [rows, columns],
+    Float32Array.from({ length: rows * columns }, (_, i) => at(Math.floor(i / columns), i % columns)),
+  );
 }
 
 const whole = (values: readonly number[]) => int64([values.length], values);

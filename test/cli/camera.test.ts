@@ -108,7 +108,7 @@ test('val and predict say through what the photos were seen, and real frames giv
   const ofPhotos = await run('val runs/seen ./split --camera greyscale');
   assert.match(
     ofPhotos.stdout,
-    /^\d+\.\d % of 12 photos in \.\/split \(its validation split\) are right, as the greyscale camera sees them; /,
+    /^\d+\.\d % of 12 photos in \.\/split \(its validation split\) are right, as the greyscale camera sees them;$/m,
   );
   assert.doesNotMatch(ofPhotos.stderr, /trained for/);
   const ofFrames = await run('val runs/seen ./frames --camera greyscale');

@@ -20,7 +20,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const readme = read('README.md');
 
 /** Lines of the `sh` blocks of the pages that users read, without their comments; the README's first. */
-const commands = [readme, read('docs/export.md'), read('docs/models.md')].flatMap(page =>
+const commands = [readme, ...['export', 'models', 'evaluation'].map(name => read(`docs/${name}.md`))].flatMap(page =>
   [...page.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
     block!
       .split('\n')
@@ -105,6 +105,7 @@ const pages = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'docs/architecture.md',
+  'docs/evaluation.md',
   'docs/export.md',
   'docs/models.md',
   'docs/performance.md',
@@ -125,6 +126,17 @@ test('figures in the README are those that the benchmarks wrote down', () => {
   const file = new Map(
     results<{ rows: ({ file: string } & Summary)[] }>('quantise').rows.map(row => [row.file, row] as const),
   );
+  const evaluation = read('docs/evaluation.md');
+  for (const name of ['calibration', 'calibration-head']) {
+    const { ece_before, ece_after, precision_99, coverage_99, precision_95, coverage_95 } = results<{
+      summary: Summary;
+    }>(name).summary;
+    for (const part of [ece_before, ece_after, precision_99, coverage_99, precision_95, coverage_95]) {
+      assert.ok(evaluation.includes(percent(part!)), `${name}: ${percent(part!)}`);
+    }
+  }
+  const page = results<Summary>('report');
+  assert.ok(evaluation.includes(`weighs ${page.megabytes} MB and opens in ${page.seconds_to_open} s`));
   const megabytes = (name: string) => `${(file.get(name)!.kilobytes! / 1000).toFixed(1)}`;
   const lost = (name: string) => (-file.get(name)!.accuracy_points!).toFixed(1);
   const latency = results<{ rows: ({ file: string; beside: string } & Summary)[] }>('export-latency').rows;

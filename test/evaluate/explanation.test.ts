@@ -77,3 +77,40 @@ test('heat-maps are bright where the evidence is, stretched to the photo, uprigh
   ).metadata();
   assert.deepEqual([whole.format, whole.width, whole.height], ['png', 400, 80 + 64]);
 });
+
+test('a camera cuts its frame out of the middle and sees no colour; photos of any kind are drawn', async () => {
+  // Red, green and red again from the left: only green is in the frame, a third as wide as the photo.
+  const stripe = (background: string) => ({ create: { width: 40, height: 30, channels: 3 as const, background } });
+  const stripes = await sharp({ create: { width: 120, height: 30, channels: 3, background: '#ff0000' } })
+    .composite([{ input: await sharp(stripe('#00ff00')).png().toBuffer(), left: 40, top: 0 }])
+    .png()
+    .toBuffer();
+  const dark = { probabilities, side: 2, evidence: new Float32Array(8) };
+  const { data, info } = await sharp(await drawHeatMap(stripes, dark, 0, { camera: 'greyscale', size: 80 }))
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  assert.deepEqual([info.width, info.height], [80, 60]);
+  // Luma of green is 150, that of red 76; 15 % of inferno's black lie over it.
+  for (let i = 0; i < data.length; i += info.channels) {
+    const [r, g, b] = data.subarray(i, i + 3) as unknown as [number, number, number];
+    assert.ok(Math.abs(r - 127) < 4 && Math.abs(g - r) < 3 && Math.abs(b - r) < 3, `${r}, ${g}, ${b}`);
+  }
+
+  const grey = sharp(Buffer.alloc(16 * 12, 200), { raw: { width: 16, height: 12, channels: 1 } });
+  const colour = sharp({
+    create: { width: 16, height: 12, channels: 4, background: { r: 200, g: 200, b: 200, alpha: 1 } },
+  });
+  for (const photo of [
+    await grey.clone().toColourspace('b-w').png().toBuffer(),
+    await grey.clone().toColourspace('grey16').png().toBuffer(),
+    await colour.clone().png().toBuffer(),
+    await colour.clone().removeAlpha().toColourspace('cmyk').jpeg().toBuffer(),
+    await colour.clone().gif().toBuffer(),
+  ]) {
+    for (const camera of ['none', 'greyscale'] as const) {
+      const drawn = await sharp(await drawHeatMap(photo, dark, 0, { camera })).stats();
+      for (const { mean, stdev } of drawn.channels.slice(0, 3))
+        assert.ok(Math.abs(mean - 170) < 4 && stdev < 3, `${mean}`);
+    }
+  }
+});

@@ -146,7 +146,7 @@ test('a file says where it comes from, how well it does, what it wants and what 
     assert.equal(
       metadata?.description,
       `Tells healthy, unhealthy apart. The trained model names ${percent} % of 12 validation photos rightly. ` +
-        `A photo whose largest probability is below ${trained.reject.below.toFixed(3)} should be taken for none of them.`,
+        `A photo whose largest probability is below ${Number(trained.reject.below.toFixed(4))} should be taken for none of them.`,
     );
     assert.deepEqual([metadata?.inputs[0]?.mean, metadata?.inputs[0]?.std], [[127.5], [127.5]]);
     assert.match(metadata!.license!, /BSD-3-Clause|Apache/);

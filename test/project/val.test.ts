@@ -4,24 +4,39 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
+import type { GraftError } from '../../src/base/errors.ts';
 import type { VerbEvent } from '../../src/base/events.ts';
 import { loadLiteRt } from '../../src/engine/litert.ts';
-import { finish, type PredictResult, predict, type TrainResult, train, type ValResult, val } from '../../src/index.ts';
+import {
+  finish,
+  type PredictResult,
+  predict,
+  type TrainResult,
+  train,
+  type ValOptions,
+  type ValResult,
+  val as valOnAll,
+} from '../../src/index.ts';
 import { attachFiles, readAttachedFiles } from '../../src/tflite/associated-files.ts';
 import type { TfliteModel } from '../../src/tflite/model.ts';
-import { plainOutside } from '../../src/tflite/plain-outside.ts';
+import { outputKind, plainOutside } from '../../src/tflite/plain-outside.ts';
 import { readTflite } from '../../src/tflite/read.ts';
 import { writeTflite } from '../../src/tflite/write.ts';
 import { drawSmallDataset } from '../support/graft.ts';
 
 let set: Awaited<ReturnType<typeof drawSmallDataset>>;
 let run: TrainResult;
+/** What is said of the run's own file. */
+let own: ValResult;
 before(async () => {
   set = await drawSmallDataset(40);
   run = await finish(train({ data: set.data, project: at('runs'), imgsz: 64, fineTuneEpochs: 0, name: 'leaves' }));
+  own = await finish(val({ model: tflite(), data: set.data }));
 });
 after(() => set.remove());
 
+/** One thread: starting another takes longer than forty photos. */
+const val = (options: ValOptions) => valOnAll({ workers: 1, ...options });
 const at = (...path: string[]) => join(set.folder, ...path);
 const tflite = () => join(run.run, 'model.tflite');
 const notesOf = (events: readonly VerbEvent<unknown>[]) =>
@@ -83,7 +98,6 @@ test('all figures of a run, with a warning that it has seen these photos; the fi
 });
 
 test("somebody else's files say what graft's own file says: as probabilities or logits, with labels or without", async () => {
-  const own = (await told(val({ model: tflite(), data: set.data }))).result;
   const like = ({ result }: { result: ValResult }) => {
     assert.deepEqual(result.confusion, own.confusion);
     assert.ok(Math.abs(result.probability!.log_loss - own.probability!.log_loss) < 1e-5);
@@ -115,7 +129,6 @@ test('pixels as the file says, or as the user does; nobody says is an error', as
     code: 'usage',
     message: /dumb\.tflite does not say how its pixels are scaled/,
   });
-  const own = (await told(val({ model: tflite(), data: set.data }))).result;
   const signed = await finish(val({ model, data: set.data, labels, pixels: 'signed' }));
   assert.deepEqual(signed.confusion, own.confusion);
   const other = await finish(val({ model, data: set.data, labels, pixels: 'bytes' }));
@@ -162,6 +175,15 @@ test('an outside of int8, or another scale, becomes pixels and probabilities', a
       assert.ok(Math.abs(value - wanted[i]!) < tolerance, `${found} for ${wanted}`);
     });
   near(await ask(plainOutside(model, undefined), pixels), softmax([0, 64 / 128, 200 / 128]), 0.01);
+  // Made for other numbers than pixels: 0..1 less ImageNet's mean, by its deviation.
+  const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+  const wide = model.tensors.map((tensor, i) =>
+    i === 0 ? { ...tensor, quantization: { scale: [0.02], zeroPoint: [-10], axis: 0 } } : tensor,
+  );
+  wide[4] = { ...wide[4]!, quantization: { scale: [1 / 32], zeroPoint: [0], axis: 0 } };
+  const signedPixels = Float32Array.from(pixels, pixel => (pixel - 127.5) / 127.5);
+  const normalised = [0, 64, 200].map((pixel, c) => (pixel / 255 - imagenet.mean[c]!) / imagenet.std[c]!);
+  near(await ask(plainOutside({ ...model, tensors: wide }, imagenet), signedPixels), softmax(normalised), 0.02);
 
   const float = {
     ...model,
@@ -169,10 +191,56 @@ test('an outside of int8, or another scale, becomes pixels and probabilities', a
     operators: [{ ...mean, inputs: [0, 1], outputs: [2] }],
     outputs: [2],
   } as unknown as TfliteModel;
-  const scale = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
-  const signed = Float32Array.from(pixels, pixel => (pixel - 127.5) / 127.5);
-  const wanted = [0, 64, 200].map((pixel, c) => (pixel / 255 - scale.mean[c]!) / scale.std[c]!);
-  near(await ask(plainOutside(float, scale), signed), softmax(wanted), 1e-5);
+  near(await ask(plainOutside(float, imagenet), signedPixels), softmax(normalised), 1e-5);
+});
+
+test('what the numbers of an output are is told by the operators that make them', () => {
+  const made = (...operators: [op: string, inputs: number[], output: number][]) =>
+    outputKind({
+      operators: operators.map(([op, inputs, output]) => ({ op, inputs, outputs: [output] })),
+      outputs: [operators.at(-1)![2]],
+    } as unknown as TfliteModel);
+  assert.equal(made(['FULLY_CONNECTED', [0], 1]), 'logits');
+  assert.equal(made(['SOFTMAX', [0], 1], ['QUANTIZE', [1], 2], ['SQUEEZE', [2], 3]), 'softmax');
+  assert.equal(made(['LOGISTIC', [0], 1], ['EXPAND_DIMS', [1, 9], 2]), 'sigmoid');
+  assert.equal(made(['EXP', [0], 1], ['SUM', [1, 9], 2], ['DIV', [1, 2], 3]), 'softmax', 'written out');
+  assert.equal(made(['EXP', [0], 1], ['SUM', [0, 9], 2], ['DIV', [1, 2], 3]), 'logits', 'a sum of others');
+  assert.equal(made(['RELU', [0], 1], ['DIV', [1, 9], 2]), 'logits', 'by a constant');
+});
+
+test('int8 pixels of an unusual range are asked for; the user says what they are', async () => {
+  const labels = at('both.txt');
+  writeFileSync(labels, 'healthy\nunhealthy\n');
+  // -1 to 1 stored with room for -1.2 to 1.2.
+  const stored = (model: TfliteModel): TfliteModel => {
+    const [input] = model.inputs;
+    const float = model.tensors.length;
+    const quantization = { scale: [2.4 / 255], zeroPoint: [0], axis: 0 };
+    const moved = model.operators.map(operator => ({
+      ...operator,
+      inputs: operator.inputs.map(index => (index === input ? float : index)),
+    }));
+    return {
+      ...model,
+      metadata: [],
+      signature: undefined,
+      tensors: [
+        ...model.tensors.map((tensor, i) =>
+          i === input ? { ...tensor, type: 'INT8' as const, quantization } : tensor,
+        ),
+        { ...model.tensors[input!]!, name: 'float' },
+      ],
+      operators: [{ op: 'DEQUANTIZE', version: 2, inputs: [input], outputs: [float], options: {} }, ...moved],
+    } as unknown as TfliteModel;
+  };
+  const model = writeForeign('stored.tflite', stored, false);
+  await assert.rejects(finish(val({ model, data: set.data, labels })), {
+    code: 'usage',
+    message: /stored\.tflite does not say how its pixels are scaled/,
+  });
+  const { result } = await told(val({ model, data: set.data, labels, pixels: 'signed' }));
+  assert.ok(Math.abs(result.probability!.log_loss - own.probability!.log_loss) < 0.05);
+  assert.ok(Math.abs(result.accuracy - own.accuracy) <= 2 / 40);
 });
 
 test('what is no classifier gets a sentence that says what it is', async () => {
@@ -186,6 +254,17 @@ test('what is no classifier gets a sentence that says what it is', async () => {
       change('map.tflite', model => ({ ...model, outputs: [model.operators[2]!.outputs[0]!] })),
       /map\.tflite is no image classifier: it answers with a map \[1, \d+, \d+, \d+\]/,
     ],
+    [
+      change('direction.tflite', model => ({
+        ...model,
+        operators: model.operators.map(operator =>
+          operator.op === 'SOFTMAX'
+            ? { ...operator, op: 'OTHER', code: 11, name: 'L2_NORMALIZATION', options: undefined }
+            : operator,
+        ) as unknown as TfliteModel['operators'],
+      })),
+      /direction\.tflite is no image classifier: its numbers are features of length 1/,
+    ],
   ];
   for (const [model, message] of cases) {
     await assert.rejects(finish(val({ model, data: set.data })), { code: 'bad-model', message });
@@ -197,7 +276,8 @@ test('what is no classifier gets a sentence that says what it is', async () => {
   });
   await assert.rejects(
     finish(val({ model: tflite(), data: join(set.data, 'healthy') })),
-    /holds 20 photos but no class folders/,
+    (error: GraftError) =>
+      /holds 20 photos but no class folders/.test(error.message) && /graft predict/.test(error.hint!),
   );
   mkdirSync(at('odd/mould'), { recursive: true });
   cpSync(join(set.data, 'healthy/leaf-0001.jpg'), at('odd/mould/1.jpg'));

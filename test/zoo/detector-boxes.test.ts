@@ -3,52 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openSession } from '../../src/engine/session.ts';
 import { writeOnnx } from '../../src/onnx/write.ts';
-import { float32 } from '../../src/tensor/tensor.ts';
-import { makeFeatureSet } from '../../src/train/feature-set.ts';
-import { defaultHeadOptions, trainHead } from '../../src/train/head.ts';
 import { buildDetectorGraph } from '../../src/zoo/detector-graph.ts';
-import { buildFeatureGraph, featureWidth, type LinearHead } from '../../src/zoo/graphs.ts';
+import type { LinearHead } from '../../src/zoo/graphs.ts';
 import { openDefaultBackbone } from '../support/default-backbone.ts';
-import { type Box, centreDistance, drawLeafScene, overlap, SCENE_SIZE } from '../support/leaf-scene.ts';
-import { drain } from '../support/reference.ts';
-
-type Leaves = Parameters<typeof drawLeafScene>[1];
+import { type Leaves, sceneOf, trainLeafHead } from '../support/leaf-head.ts';
+import { type Box, centreDistance, overlap, SCENE_SIZE } from '../support/leaf-scene.ts';
 
 const backbone = await openDefaultBackbone();
-const width = featureWidth(backbone);
 const shape = [1, SCENE_SIZE, SCENE_SIZE, 3] as const;
 const FRAME: Box = [0, 0, 1, 1];
-
-const drawn = new Map<string, ReturnType<typeof drawLeafScene>>();
-
-/** Drawn once, since drawing is most of the time that this takes. */
-function sceneOf(seed: number, leaves: Leaves): ReturnType<typeof drawLeafScene> {
-  const key = `${seed} ${leaves}`;
-  const scene = drawn.get(key) ?? drawLeafScene(seed, leaves);
-  drawn.set(key, scene);
-  return scene;
-}
-
-/** A head that tells scenes with `kinds[0]` from scenes with `kinds[1]`. */
-async function train(kinds: readonly [Leaves, Leaves], photos: number): Promise<LinearHead> {
-  const session = await openSession(writeOnnx(buildFeatureGraph(backbone)), { threads: 2 });
-  const rows: Float32Array[] = [];
-  for (let i = 0; i < photos; i++) {
-    const { pixels } = sceneOf(1000 + i, kinds[(i % 2) as 0 | 1]);
-    rows.push((await session.run({ image: { dtype: 'uint8', shape, data: pixels } })).features!.data as Float32Array);
-  }
-  await session.close();
-  const split = Math.floor(0.8 * photos);
-  const part = (from: number, to: number) =>
-    makeFeatureSet(
-      width,
-      Array.from({ length: to - from }, (_, i) => (from + i) % 2),
-      1,
-      (photo, _, out, offset) => out.set(rows[from + photo]!, offset),
-    );
-  const { weight, bias } = await drain(trainHead(part(0, split), part(split, photos), 2, defaultHeadOptions));
-  return { weight: float32([2, width], weight), bias: float32([2], bias) };
-}
 
 interface Fit {
   /** Share of scenes whose best class is right. */
@@ -99,7 +62,7 @@ function check(fit: Fit, bounds: Bounds): void {
 }
 
 test('a head that tells leaves from none boxes the leaf', async () => {
-  const head = await train([[], ['sick']], 40);
+  const head = await trainLeafHead(backbone, [[], ['sick']], 40);
   const fit = await measure(head, ['sick'], 20);
   // Measured: overlap 0.69, distance 0.035, inside 1; the frame: 0.17 and 0.228.
   check(fit, { overlap: 0.6, distance: 0.06, inside: 0.95 });
@@ -107,7 +70,7 @@ test('a head that tells leaves from none boxes the leaf', async () => {
 });
 
 test('a head that tells sick leaves from healthy ones boxes the sick one, alone and beside a healthy one', async () => {
-  const head = await train([['healthy'], ['sick']], 80);
+  const head = await trainLeafHead(backbone, [['healthy'], ['sick']], 80);
   const alone = await measure(head, ['sick'], 20);
   // Measured: overlap 0.60, distance 0.056, inside 1; the frame: 0.17 and 0.228.
   check(alone, { overlap: 0.5, distance: 0.09, inside: 0.9 });

@@ -11,7 +11,7 @@ import { float32 } from '../../src/tensor/tensor.ts';
 import type { Backbone } from '../../src/zoo/backbone.ts';
 import { findCard } from '../../src/zoo/cards.ts';
 import { buildEvidenceGraph } from '../../src/zoo/evidence-graph.ts';
-import { buildClassifierGraph, featureWidth } from '../../src/zoo/graphs.ts';
+import { buildClassifierGraph, centreHead, featureWidth } from '../../src/zoo/graphs.ts';
 import { randomBackbone } from '../support/random-weights.ts';
 import { assertClose } from '../support/reference.ts';
 import { noise } from '../support/two-runtimes.ts';
@@ -65,15 +65,16 @@ async function check(backbone: Backbone, sides: readonly number[]): Promise<void
 test('the means of the maps add up to the logits, in several families', async () => {
   for (const [name, size, sides] of [
     ['mobilenet_v3_small', 224, [14, 7]],
-    ['mobilenet_v2_050', 96, [12, 6, 3]],
-    ['resnet18', 64, [8, 4, 2]],
-    ['efficientnet_lite0', 64, [8, 4, 2]],
+    ['mobilenet_v2_050', 96, [14, 12, 6, 3]],
+    ['resnet18', 64, [14, 8, 4, 2]],
+    // Sides of 65, 33, 17, 9 and 5, which share no cells with 14.
+    ['efficientnet_lite0', 130, [14, 9, 5]],
   ] as const) {
     await check(withSize(await randomBackbone(findCard(name)!, 1), size), sides);
   }
 });
 
-test('tokens: the square of them is a map, a class token has no place', async () => {
+test('tokens: the square of them is a map, a class token and a network without places have none', async () => {
   for (const extra of [0, 1]) {
     const graph = graphBuilder('tokens');
     const image = graph.input({ name: 'image', dtype: 'float32', shape: ['N', 3, 'H', 'W'] });
@@ -107,10 +108,38 @@ test('tokens: the square of them is a map, a class token has no place', async ()
     const head = headFor(backbone);
     const { graph: evidence, maps } = buildEvidenceGraph(backbone, head);
     assert.deepEqual(maps, [{ output: 'evidence.4', side: 4 }]);
-    const said = await runGraph(evidence, 32);
-    if (extra === 0) await check(backbone, [4]);
-    else assert.equal(said['evidence.4']!.shape.join(), '2,3,4,4');
+    if (extra === 0) {
+      await check(backbone, [4]);
+      continue;
+    }
+    // The mean is over 17 tokens: what the class token adds to it is missing in the map.
+    const outputs = [...evidence.outputs, { name: tokens, dtype: 'float32', shape: ['N', 17, 6] } as const];
+    const said = await runGraph({ ...evidence, outputs }, 32);
+    const values = said[tokens]!.data as Float32Array;
+    const centred = centreHead(head);
+    const missing = Float32Array.from({ length: 2 * CLASSES }, (_, i) => {
+      const [photo, k] = [Math.floor(i / CLASSES), i % CLASSES];
+      const own = values.subarray(photo * 17 * 6, photo * 17 * 6 + 6);
+      const row = centred.weight.data.subarray(k * 6, k * 6 + 6);
+      return centred.bias.data[k]! + own.reduce((sum, value, c) => sum + (value * row[c]!) / 17, 0);
+    });
+    const logits = said.logits!.data as Float32Array;
+    const map = said['evidence.4']!.data as Float32Array;
+    const sums = missing.map((rest, i) => map.subarray(16 * i, 16 * i + 16).reduce((sum, v) => sum + v / 16, rest));
+    assertClose(sums, logits, 1e-4, 'with a class token');
   }
+  const graph = graphBuilder('placeless');
+  const image = graph.input({ name: 'image', dtype: 'float32', shape: ['N', 3, 'H', 'W'] });
+  const mean = graph.node('ReduceMean', 'mean', [image], { axes: [2, 3], keepdims: 0 });
+  const placeless: Backbone = {
+    name: 'placeless',
+    title: 'placeless',
+    preprocess: { size: 32, fit: 'squash', kernel: 'linear', mean: [0, 0, 0], std: [1, 1, 1] },
+    graph: graph.build([{ name: mean, dtype: 'float32', shape: ['N', 3] }]),
+    stages: [{ value: mean, pooled: true }],
+    weights: { file: '', sha256: '' },
+  };
+  assert.deepEqual(buildEvidenceGraph(placeless, headFor(placeless)).maps, []);
 });
 
 test('on the last stage it is Grad-CAM, whose weights come from gradients', async () => {
