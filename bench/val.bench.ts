@@ -34,20 +34,16 @@ const job = {
   photos: scan.photos.map(photo => [join(scan.root, photo.path), classes.indexOf(photo.class)]),
 };
 
-/** The peer's settings: photos decoded in the process itself or in two others, JPEGs at their full size or smaller. */
-const settings = [
-  { loaders: 0, draft: false },
-  { loaders: 2, draft: false },
-  { loaders: 2, draft: true },
-];
+/** The peer's settings: how many processes of its own decode photos. */
+const settings = [0, 2];
 
 /**
  * The peer. Its threads sleep while they wait (OMP_WAIT_POLICY): where they spin, as they do by default, another busy process makes it
  * ten times as slow.
  */
-async function peer(setting: (typeof settings)[number]) {
+async function peer(loaders: number) {
   const file = join(work, 'job.json');
-  writeFileSync(file, JSON.stringify({ ...job, ...setting }));
+  writeFileSync(file, JSON.stringify({ ...job, loaders }));
   const env = { OMP_WAIT_POLICY: 'passive' };
   const { seconds, megabytes, stdout } = await timeProcess('/usr/bin/python3', ['bench/val.py', file], env);
   return { whole: seconds, megabytes, ...(JSON.parse(stdout) as { seconds: number; accuracy: number }) };
@@ -65,17 +61,15 @@ for (let i = 0; i < Number(values.rounds); i++) {
   // The first look at the photos checks each of them; the second one knows them.
   const cache = join(work, `cache-${i}`);
   const [first, again] = [await graft(photos, cache), await graft(photos, cache)];
-  const peers = [];
-  for (const setting of settings) peers.push(await peer(setting));
+  const peers: Awaited<ReturnType<typeof peer>>[] = [];
+  for (const loaders of settings) peers.push(await peer(loaders));
   accuracies = { graft: first.accuracy, peer: peers[0]!.accuracy };
   const best = peers.reduce((a, b) => (a.whole < b.whole ? a : b));
   rounds.push({
     graft_first: first.whole,
     graft_again: again.whole,
     graft_megabytes: first.megabytes,
-    ...Object.fromEntries(
-      settings.map(({ loaders, draft }, k) => [`peer_${loaders}_loaders${draft ? '_draft' : ''}`, peers[k]!.whole]),
-    ),
+    ...Object.fromEntries(settings.map((loaders, k) => [`peer_${loaders}_loaders`, peers[k]!.whole])),
     peer: best.whole,
     peer_loop: best.seconds,
     peer_megabytes: best.megabytes,

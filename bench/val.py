@@ -1,8 +1,7 @@
 # The peer of val.bench.ts: the evaluation loop of the PyTorch tutorials, on the network and the weights of a run of graft.
 # Never part of the product. Debian: apt-get install python3-torch python3-torchvision. See bench/README.md.
 """Takes a job as JSON and prints one JSON line: seconds of the loop, accuracy, peak MiB. Photos are decoded with PIL and resized
-as graft does it, with `draft` from JPEGs that the decoder has made smaller, as graft's decoder does; DataLoader with `loaders`
-processes, batches of 32, no gradients, BatchNorm in inference mode."""
+as graft does it; DataLoader with `loaders` processes, batches of 32, no gradients, BatchNorm in inference mode."""
 import json
 import sys
 import time
@@ -17,7 +16,7 @@ from throughput import Network, peak_megabytes
 
 class Photos(Dataset):
     def __init__(self, job, spec):
-        self.rows, self.size, self.draft, self.spec = job["photos"], job["size"], job["draft"], spec
+        self.rows, self.size, self.spec = job["photos"], job["size"], spec
 
     def __len__(self):
         return len(self.rows)
@@ -25,8 +24,6 @@ class Photos(Dataset):
     def __getitem__(self, index):
         path, label = self.rows[index]
         with Image.open(path) as file:
-            if self.draft:
-                file.draft("RGB", (self.size, self.size))
             image = file.convert("RGB").resize((self.size, self.size), Image.BILINEAR)
         return F.normalize(F.to_tensor(image), self.spec["mean"], self.spec["std"]), label
 

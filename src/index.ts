@@ -12,7 +12,9 @@ export {
   type ResumableEvent,
   type VerbEvent,
 } from './base/events.ts';
+export type { Figures, ProbabilityFigures } from './evaluate/figures.ts';
 export type { Metrics } from './evaluate/metrics.ts';
+export type { Rejection, RejectRule } from './evaluate/rejection.ts';
 export { type BenchmarkedModel, type BenchmarkOptions, type BenchmarkResult, benchmark } from './project/benchmark.ts';
 export {
   type ComparedModel,

@@ -1,10 +1,7 @@
 // Small pieces of terminal text.
 import stringWidth from 'string-width';
 
-/** 0.934 as "93.4 %". */
-export function percent(part: number): string {
-  return `${(100 * part).toFixed(1)} %`;
-}
+export { percent, range } from '../project/number-words.ts';
 
 /** 1234567 as "1,234,567". */
 export function countOf(count: number): string {
@@ -30,11 +27,6 @@ export function printable(text: string): string {
 /** `printable` for each line of a text. */
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
-}
-
-/** {low: 0.81, high: 0.93} as "81.0 to 93.0 %". */
-export function range({ low, high }: { readonly low: number; readonly high: number }): string {
-  return `${(100 * low).toFixed(1)} to ${percent(high)}`;
 }
 
 /** Styles a cell that has its width already. */

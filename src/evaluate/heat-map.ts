@@ -47,7 +47,9 @@ export async function readPicture(photo: Uint8Array, size: number, camera: Camer
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
-  if (camera !== 'none') lumaOf(data).forEach((luma, i) => data.fill(luma, 3 * i, 3 * i + 3));
+  if (camera !== 'none') {
+    for (const [i, luma] of lumaOf(data).entries()) data.fill(luma, 3 * i, 3 * i + 3);
+  }
   return { width: info.width, height: info.height, data };
 }
 

@@ -5,6 +5,7 @@ import { parse } from 'csv-parse/sync';
 import type { Steps } from '../base/events.ts';
 import type { Manifest } from '../dataset/manifest.ts';
 import type { Explanation } from '../evaluate/explanation.ts';
+import { drawHeatMap } from '../evaluate/heat-map.ts';
 import { argMax } from '../evaluate/metrics.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import { type Evaluated, evaluateModel, noteCamera, openKnownFolder } from './evaluate-model.ts';
@@ -29,8 +30,8 @@ export interface EpochLine {
 export interface ExplainedExample {
   /** Its place among the evaluated photos. */
   readonly index: number;
-  /** undefined where the network cannot tell. */
-  readonly explanation: Explanation | undefined;
+  /** WebP; undefined where the network cannot tell. */
+  readonly map: Uint8Array | undefined;
 }
 
 /** Everything that a report shows. */
@@ -60,9 +61,13 @@ export interface CollectOptions {
   readonly workers: number;
 }
 
-/** Most mistakes that are explained, and best examples of each class. */
+/** Most mistakes that are explained, and best examples of each class and of all together. */
 const MAX_MISTAKES = 24;
 const MAX_BEST = 4;
+const MAX_EXAMPLES = 60;
+
+/** Longer side of examples and their maps, in pixels. */
+export const EXAMPLE_SIZE = 200;
 
 /** Examines a run. */
 export async function* collectReport({ run: folder, data, camera, workers }: CollectOptions): Steps<ReportData> {
@@ -81,13 +86,20 @@ export async function* collectReport({ run: folder, data, camera, workers }: Col
   });
   all.sort((a, b) => b.sure - a.sure);
   const mistakes = all.filter(({ label, top }) => label !== top).slice(0, MAX_MISTAKES);
-  const best = classes.flatMap((_, k) => all.filter(({ label, top }) => label === k && top === k).slice(0, MAX_BEST));
+  const best = classes
+    .flatMap((_, k) => all.filter(({ label, top }) => label === k && top === k).slice(0, MAX_BEST))
+    .slice(0, MAX_EXAMPLES);
   const shown = [...mistakes, ...best];
   const files = shown.map(({ index }) => ({ file: evaluated.photos[index]!.file }));
-  const answers = yield* explainPhotos(run, files, { camera, workers }, explanation => explanation);
+  const draw = async (explanation: Explanation, i: number) => {
+    if (explanation.side === 1) return { map: undefined };
+    const options = { size: EXAMPLE_SIZE, format: 'webp', camera } as const;
+    return { map: await drawHeatMap(await readFile(files[i]!.file), explanation, shown[i]!.top, options) };
+  };
+  const answers = yield* explainPhotos(run, files, { camera, workers }, draw);
   const explained = shown.map(({ index }, i): ExplainedExample => {
     const answer = answers[i]!;
-    return { index, explanation: 'reason' in answer || answer.side === 1 ? undefined : answer };
+    return { index, map: 'reason' in answer ? undefined : answer.map };
   });
   const background = yield* measureBackground(run, evaluated.photos, { camera, workers });
   return {

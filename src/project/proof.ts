@@ -8,6 +8,7 @@ import { compareProbabilities } from '../evaluate/agreement.ts';
 import { argMax, type Metrics, measurePredictions } from '../evaluate/metrics.ts';
 import type { CameraChoice } from '../image/camera.ts';
 import { type Classifiers, classifyWith, measureModel } from './classify-files.ts';
+import { percent } from './number-words.ts';
 import type { ModelFile } from './read-model.ts';
 import type { Precision } from './tflite-file.ts';
 import type { TrainedNetwork } from './trained-run.ts';
@@ -146,12 +147,10 @@ export function objectionTo(figures: ProofFigures, bounds: Bounds, accuracy: num
   const lost = accuracy - figures.accuracy;
   if (drop !== undefined && lost > drop + 1e-9) {
     return (
-      `it is right on ${percentOf(figures.accuracy)} of the ${figures.images} photos and the trained model on ` +
-      `${percentOf(accuracy)}: ${(100 * lost).toFixed(1)} points less, and ${(100 * drop).toFixed(1)} are allowed` +
+      `it is right on ${percent(figures.accuracy)} of the ${figures.images} photos and the trained model on ` +
+      `${percent(accuracy)}: ${(100 * lost).toFixed(1)} points less, and ${(100 * drop).toFixed(1)} are allowed` +
       (drop < 1 / figures.images ? ` (one photo is ${(100 / figures.images).toFixed(1)} points)` : '')
     );
   }
   return undefined;
 }
-
-const percentOf = (part: number): string => `${(100 * part).toFixed(1)} %`;

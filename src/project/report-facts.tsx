@@ -7,7 +7,7 @@ import { Chart } from '../page/frame.tsx';
 import type { ReportData } from './collect-report.ts';
 import type { Background } from './explain-photos.ts';
 import type { ExportedFile } from './export.ts';
-import { percent } from './report-words.ts';
+import { percent } from './number-words.ts';
 
 /** Most entries of a list. */
 const MAX_LISTED = 20;

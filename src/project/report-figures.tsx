@@ -4,7 +4,7 @@ import type { RejectRule } from '../evaluate/rejection.ts';
 import { colourOf, lineChart, type Point, reliabilityChart } from '../page/charts.ts';
 import { Chart } from '../page/frame.tsx';
 import type { EpochLine } from './collect-report.ts';
-import { percent, range } from './report-words.ts';
+import { percent, range } from './number-words.ts';
 
 /** Most classes that have a curve each; of more, those with the smallest area have. */
 const MAX_CURVES = 6;

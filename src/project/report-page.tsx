@@ -1,11 +1,10 @@
 // The report as a page: its sections, in the order in which a person asks.
-import { readFile } from 'node:fs/promises';
 import type { Steps } from '../base/events.ts';
-import { drawHeatMap } from '../evaluate/heat-map.ts';
 import { argMax } from '../evaluate/metrics.ts';
 import { renderPage } from '../page/frame.tsx';
 import { openThumbnails, type Thumbnails } from '../page/thumbnails.ts';
-import type { ExplainedExample, ReportData } from './collect-report.ts';
+import { EXAMPLE_SIZE, type ExplainedExample, type ReportData } from './collect-report.ts';
+import { percent, range } from './number-words.ts';
 import { BackgroundSection, DatasetSection, ExportsSection, SettingsSection } from './report-facts.tsx';
 import {
   CalibrationSection,
@@ -15,13 +14,11 @@ import {
   TrainingSection,
 } from './report-figures.tsx';
 import { ConfusionSection, ExamplesSection, type ShownExample, type ShownPhoto } from './report-photos.tsx';
-import { percent, range } from './report-words.ts';
 
 /** Bytes that the pictures of a report may take in it, and most photos that are shown. */
 const MAX_PICTURE_BYTES = 12_000_000;
 const MAX_PHOTOS = 2500;
 const THUMBNAIL = 96;
-const EXAMPLE = 200;
 
 /** Renders a report. */
 export async function* renderReport(data: ReportData): Steps<{ readonly html: string; readonly leftOut: number }> {
@@ -119,20 +116,11 @@ async function drawExamples(
   thumbnails: Thumbnails,
 ): Promise<ShownExample[]> {
   const shown: ShownExample[] = [];
-  for (const { index, explanation } of examples) {
+  for (const { index, map } of examples) {
     const photo = describePhoto(data, index);
     const { file } = data.evaluated.photos[index]!;
-    const picture = await thumbnails.photo(file, EXAMPLE);
-    const map =
-      explanation &&
-      thumbnails.picture(
-        await drawHeatMap(await readFile(file), explanation, photo.said, {
-          size: EXAMPLE,
-          format: 'webp',
-          camera: data.camera,
-        }),
-      );
-    shown.push({ ...photo, picture, map });
+    const picture = await thumbnails.photo(file, EXAMPLE_SIZE);
+    shown.push({ ...photo, picture, map: map && thumbnails.picture(map) });
   }
   return shown;
 }

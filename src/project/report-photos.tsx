@@ -1,5 +1,5 @@
 // The sections of the report that show photos: the confusion matrix with the photos of each cell, mistakes and examples.
-import { percent } from './report-words.ts';
+import { percent } from './number-words.ts';
 
 /** A photo and what is said of it. */
 export interface ShownPhoto {

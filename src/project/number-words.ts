@@ -1,4 +1,4 @@
-// Numbers as the report's page writes them.
+// Numbers as people read them, on pages, in the terminal and in sentences.
 
 /** 0.934 as "93.4 %". */
 export const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
