@@ -88,6 +88,13 @@ test('a phone need not scroll sideways, and paper gets all sections', async () =
   const { page } = await open({ viewport: { width: 320, height: 640 } });
   const [needed, there] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
   assert.ok(needed! <= there!, `${needed} pixels of ${there}`);
+  // Ink for white paper, also on a machine that is set to dark.
+  await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+  const ink = await page.evaluate(() => getComputedStyle(document.body).color);
+  assert.ok(
+    ink.match(/\d+/g)!.every(part => Number(part) < 80),
+    ink,
+  );
   const pdf = await page.pdf({ format: 'A4' });
   assert.equal(pdf.subarray(0, 5).toString(), '%PDF-');
   const pages = pdf.toString('latin1').match(/\/Type\s*\/Page\b/g)!.length;

@@ -1,12 +1,16 @@
-"""Figures of predictions by scikit-learn and scipy: python3 make_figures.py figures.json"""
-
-
+# Writes test/fixtures/reference/figures.json: figures of seeded predictions by scikit-learn, and intervals and tests by scipy.
+# Cases include equal scores, a class without photos, and predictions that are all right.
+"""python3 make_figures.py OUT.json"""
 import sys
 import warnings
 
 import numpy as np
+import scipy
+import sklearn
 from scipy import optimize, stats
 from sklearn import metrics
+
+from write_json import write_json
 
 warnings.filterwarnings("ignore")
 rng = np.random.default_rng(7)
@@ -82,4 +86,26 @@ parts = [(0, 1), (1, 1), (5, 10), (150, 155), (155, 155), (0, 40), (981, 1034)]
 wilson = [[h, n, *map(float, stats.binomtest(h, n).proportion_ci(0.95, method="wilson"))] for h, n in parts]
 pairs = [(1, 0), (4, 3), (12, 2), (0, 9), (30, 18), (600, 500)]
 mcnemar = [[w, l, float(stats.binomtest(min(w, l), w + l).pvalue)] for w, l in pairs]
-write_json(sys.argv[1], {"cases": cases, "wilson": wilson, "mcnemar": mcnemar})
+
+
+def bootstrap(won, lost, both=50):
+    differences = np.concatenate([np.ones(won), -np.ones(lost), np.zeros(both)])
+    found = stats.bootstrap((differences,), np.mean, n_resamples=20000, batch=500, method="percentile", random_state=7)
+    return [won, lost, *map(float, found.confidence_interval)]
+
+
+write_json(sys.argv[1], {
+    "about": "Figures of predictions by scikit-learn, intervals and tests by scipy. Made by scripts/reference/make_figures.py.",
+    "scikit-learn": sklearn.__version__,
+    "scipy": scipy.__version__,
+    "notes": [
+        "log_loss: sklearn.metrics.log_loss with float32's epsilon, its default for float32 since 1.2; temperature: scipy.optimize",
+        "brier (0..2) and ece (15 bins): numpy, by their definitions; balanced_accuracy: over the classes with photos",
+        "wilson: hits, photos, low, high; mcnemar: won, lost, p of scipy.stats.binomtest",
+        "bootstrap: won, lost, low, high of scipy.stats.bootstrap (percentile, 20,000 times), 50 photos on which both are right added",
+    ],
+    "cases": cases,
+    "wilson": wilson,
+    "mcnemar": mcnemar,
+    "bootstrap": [bootstrap(*pair) for pair in pairs],
+}, digits=17)

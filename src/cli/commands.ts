@@ -206,7 +206,7 @@ export const commands: readonly CommandRow[] = [
     name: 'compare',
     summary: 'hold models against each other on the same photos: is one better, or is it noise?',
     arguments: [
-      { name: 'models', help: 'run folders or .tflite files; the others are held against the first', many: true },
+      { name: 'models', help: 'run folders or .tflite files; more than four are held against the first', many: true },
     ],
     options: [
       {

@@ -14,7 +14,7 @@ export const runVal: CommandCode = async (values, json) => {
   return 0;
 };
 
-/** Most classes that have a line each; of more, those with the lowest F1 have. */
+/** Most classes that have a line each; of more, those with photos and the lowest F1 have. */
 const MAX_CLASSES = 20;
 
 /** What `graft val` prints: the headline, figures per class, what is confused, and how far the model may be believed. */
@@ -45,8 +45,9 @@ function describeClasses(result: ValResult): string[] {
   const curves = result.probability?.curves;
   const areaOf = (k: number) => curves?.[k]?.roc?.area.toFixed(3) ?? '-';
   const all = result.per_class.map((figures, k) => ({ figures, area: areaOf(k) }));
+  const present = all.filter(({ figures }) => figures.images > 0);
   const shown =
-    all.length > MAX_CLASSES ? [...all].sort((a, b) => a.figures.f1 - b.figures.f1).slice(0, MAX_CLASSES) : all;
+    all.length > MAX_CLASSES ? present.sort((a, b) => a.figures.f1 - b.figures.f1).slice(0, MAX_CLASSES) : all;
   const mean = (name: string, { precision, recall, f1 }: ValResult['macro']) => [
     name,
     String(result.images),
@@ -66,7 +67,9 @@ function describeClasses(result: ValResult): string[] {
     [...rows, mean('mean of classes', result.macro), mean('weighted by photos', result.weighted)],
   );
   const rest = all.length - shown.length;
-  return rest > 0 ? [table, `The ${shown.length} classes with the lowest F1; --json has the other ${rest}.`] : [table];
+  return rest > 0
+    ? [table, `The ${shown.length} classes with photos and the lowest F1; --json has the other ${rest}.`]
+    : [table];
 }
 
 function describeProbabilities({ probability, balanced_accuracy, accuracy }: ValResult): string[] {

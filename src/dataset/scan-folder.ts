@@ -26,7 +26,7 @@ export interface ScannedPhoto {
   /** sha256 of the file, 64 lower-case hexadecimal digits. */
   readonly sha256: string;
   readonly bytes: number;
-  /** Size in pixels with EXIF orientation applied. */
+  /** Size in pixels with EXIF orientation applied; 0 where nobody looked (`verify`). */
   readonly width: number;
   readonly height: number;
   readonly class: string;
@@ -54,6 +54,11 @@ export interface ScanOptions {
   readonly onlySplits?: readonly Split[] | undefined;
   /** Photos read at the same time; each is in memory while it is read. Default: `defaultWorkers()`. */
   readonly workers?: number | undefined;
+  /**
+   * Decodes every photo to find damaged ones. Default: true. Without it photos are recognised and hashed alone: for who decodes
+   * them next, and finds out then.
+   */
+  readonly verify?: boolean | undefined;
   /** Verdicts by sha256: with it, a second scan only reads and hashes. Default: none. */
   readonly verdicts?: VerdictCache | undefined;
 }
@@ -76,7 +81,7 @@ export async function* scanFolder(root: string, options: ScanOptions = {}): Step
 
 /** `scanFolder` for a folder whose layout has been read. */
 export async function* scanLayout(layout: Layout, options: ScanOptions = {}): Steps<Scan> {
-  const { onlySplits, workers = defaultWorkers(), verdicts } = options;
+  const { onlySplits, workers = defaultWorkers(), verify = true, verdicts } = options;
   for (const message of layout.notes) yield { type: 'note', message };
   for (const message of layout.warnings) yield { type: 'warning', message };
   const wanted = (split: Split | null) => split === null || onlySplits === undefined || onlySplits.includes(split);
@@ -93,7 +98,7 @@ export async function* scanLayout(layout: Layout, options: ScanOptions = {}): St
     names.map(name => ({ path: joinInner(path, name), class: label, split })),
   );
   const progress = { stage: 'scan', unit: 'photos' };
-  const outcomes = yield* mapBounded(files, workers, file => scanFile(layout.root, file, verdicts), progress);
+  const outcomes = yield* mapBounded(files, workers, file => scanFile(layout.root, file, verify, verdicts), progress);
   const scan = {
     photos: outcomes.flatMap(outcome => ('photo' in outcome ? [outcome.photo] : [])),
     excluded: outcomes.flatMap(outcome => ('excluded' in outcome ? [outcome.excluded] : [])),
@@ -120,6 +125,7 @@ export function describeExcluded(excluded: readonly Excluded[]): string {
 async function scanFile(
   root: string,
   file: { path: string; class: string; split: Split | null },
+  verify: boolean,
   verdicts: VerdictCache | undefined,
 ): Promise<Outcome> {
   const exclude = (reason: string): Outcome => ({ excluded: { path: file.path, reason, class: file.class } });
@@ -141,9 +147,13 @@ async function scanFile(
       code === 'ENOENT' ? 'cannot be opened: it is gone, or its name is not valid text' : `cannot be read (${code})`,
     );
   }
-  if (sniffImage(bytes) === null && !isNamedLikeImage(file.path)) return { ignored: file.path };
+  const sniffed = sniffImage(bytes);
+  if (sniffed === null && !isNamedLikeImage(file.path)) return { ignored: file.path };
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   let verdict = verdicts?.get(sha256);
+  if (verdict === undefined && !verify && sniffed?.readable) {
+    return { photo: { ...file, sha256, bytes: bytes.length, width: 0, height: 0 } };
+  }
   if (verdict === undefined) {
     verdict = await verifyPhoto(bytes);
     verdicts?.set(sha256, verdict);

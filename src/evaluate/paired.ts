@@ -7,7 +7,7 @@ export interface Paired {
   readonly images: number;
   /** Accuracy of the second less that of the first. */
   readonly difference: number;
-  /** 95 % of the differences on photos drawn anew. */
+  /** 95 % of the differences on photos drawn anew; 0 to 0 where no photo is won or lost, since nothing else can be drawn. */
   readonly interval: Interval;
   /** Photos, by index, that only the second has right, and that only the first has. */
   readonly won: readonly number[];

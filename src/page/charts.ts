@@ -1,6 +1,7 @@
 // Charts as SVG, drawn by Observable Plot without a browser. Lines and text take the page's colours, so that dark mode is CSS alone.
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
+import stringWidth from 'string-width';
 import { seriesColours } from './style.ts';
 
 const { document } = parseHTML('<html><body></body></html>');
@@ -76,20 +77,19 @@ export function lineChart(chart: LineChart): string {
             ),
           ]
         : []),
-      ...(marks.length > 0
-        ? [
-            Plot.ruleX(marks, { x: 'x', stroke: 'var(--soft)', strokeDasharray: '3 3' }),
-            Plot.text(marks, {
-              x: 'x',
-              text: 'text',
-              frameAnchor: 'top',
-              dx: 4,
-              textAnchor: 'start',
-              fill: 'var(--soft)',
-            }),
-          ]
-        : []),
+      Plot.ruleX(marks, { x: 'x', stroke: 'var(--soft)', strokeDasharray: '3 3' }),
       Plot.line(points, { x: 'x', y: 'y', stroke: 'series', z: 'series', strokeWidth: 2 }),
+      Plot.text(marks, {
+        x: 'x',
+        text: 'text',
+        frameAnchor: 'top',
+        dx: 4,
+        textAnchor: 'start',
+        fill: 'var(--soft)',
+        // Lines behind it do not cross it out.
+        stroke: 'var(--paper)',
+        strokeWidth: 4,
+      }),
     ],
   });
 }
@@ -130,19 +130,30 @@ export interface Count {
   readonly count: number;
 }
 
+/** Most columns of a name beside its bar; Chinese letters and emoji take two. */
+const MAX_COLUMNS = 24;
+
+/** The beginning of a name that is too long. */
+function shorten(name: string): string {
+  if (stringWidth(name) <= MAX_COLUMNS) return name;
+  let kept = '';
+  for (const letter of name) {
+    if (stringWidth(kept + letter) >= MAX_COLUMNS) break;
+    kept += letter;
+  }
+  return `${kept}…`;
+}
+
 /** Bars of counts: a bar per name, its groups one behind the other. */
 export function countChart(counts: readonly Count[], groups: readonly string[]): string {
   const names = [...new Set(counts.map(({ name }) => name))];
-  const longest = Math.max(...names.map(name => name.length));
+  const labels = new Map(names.map(name => [name, shorten(name)]));
+  const longest = Math.max(...[...labels.values()].map(label => stringWidth(label)));
   return draw({
     height: 60 + 26 * names.length,
-    marginLeft: Math.min(180, 16 + 7 * longest),
+    marginLeft: 16 + 7 * longest,
     x: { label: 'photos', grid: true, ticks: 5 },
-    y: {
-      label: null,
-      domain: names,
-      tickFormat: (name: string) => (name.length > 24 ? `${name.slice(0, 23)}…` : name),
-    },
+    y: { label: null, domain: names, tickFormat: (name: string) => labels.get(name)! },
     color: { domain: [...groups], range: groups.map((_, i) => colourOf(i)) },
     marks: [Plot.barX(counts, { x: 'count', y: 'name', fill: 'group', order: [...groups] })],
   });

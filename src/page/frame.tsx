@@ -55,7 +55,7 @@ export function Chart({ title, svg, legend = [], children }: ChartProps) {
           ))}
         </ul>
       )}
-      <div dangerouslySetInnerHTML={{ __html: svg }} />
+      <div role="img" aria-label={title} dangerouslySetInnerHTML={{ __html: svg }} />
       {children}
     </figure>
   );

@@ -8,7 +8,7 @@ export const style = `
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #57606a; --paper: #ffffff; --pane: #f5f7f9; --line: #d5dae0;
   --good: #00745a; --bad: #b3400b; --link: #0b5cad;
   --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #b3589a; --c4: #8a6d00; --c5: #56757f; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa6b2; --paper: #0f1419; --pane: #1a2129;
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa6b2; --paper: #0f1419; --pane: #1a2129;
   --line: #343d47; --good: #4cc9a4; --bad: #ff9a5c; --link: #79b8ff;
   --c0: #5db4e5; --c1: #f39a4a; --c2: #4cc9a4; --c3: #d99bc6; --c4: #d9bd4a; --c5: #9fb8c0; } }
 * { box-sizing: border-box; }
@@ -35,9 +35,9 @@ tbody th { min-width: 6rem; overflow-wrap: anywhere; }
 .matrix td { text-align: center; min-width: 3.5rem; }
 .matrix td a { display: block; text-decoration: none; color: inherit; padding: .25rem; border-radius: .25rem; }
 .matrix td a:hover, .matrix td a:focus { outline: 2px solid var(--link); }
-.matrix small { display: block; color: var(--soft); }
+.matrix small { display: block; }
 .matrix .right { background: color-mix(in srgb, var(--good) calc(var(--part) * 45%), transparent); }
-.matrix .wrong { background: color-mix(in srgb, var(--bad) calc(12% + var(--part) * 60%), transparent); }
+.matrix .wrong { background: color-mix(in srgb, var(--bad) calc(12% + var(--part) * 40%), transparent); }
 .cell { display: none; background: var(--pane); padding: .5rem .75rem; border-radius: .5rem; scroll-margin-top: 40vh; }
 .cell:target { display: block; }
 .photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); gap: .75rem; margin: .75rem 0; }
@@ -55,6 +55,7 @@ dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 30rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } th, td { padding: .25rem .35rem; font-size: .85rem; } }
-@media print { :root { color-scheme: light; } main { max-width: none; padding: 0; } .cell { display: none !important; }
-  h2, h3 { break-after: avoid; } .charts, table, pre { break-inside: avoid; } a { color: inherit; text-decoration: none; } }
+@media print { :root { color-scheme: light; } .screen { display: none; } .matrix td, .legend i { print-color-adjust: exact;
+  -webkit-print-color-adjust: exact; } main { max-width: none; padding: 0; } .cell { display: none !important; }
+  .wide { overflow: visible; } pre { white-space: pre-wrap; overflow-wrap: anywhere; } h2, h3 { break-after: avoid; } .charts, table, pre { break-inside: avoid; } a { color: inherit; text-decoration: none; } }
 `;

@@ -13,26 +13,19 @@ export interface Thumbnails {
   photo(file: string, size: number): Promise<string | undefined>;
   /** An image file (WebP) as a data URI; undefined when there is no room left. */
   picture(webp: Uint8Array): string | undefined;
-  /** Pictures that found no room. */
-  readonly refused: () => number;
 }
 
 /** Starts the pictures of a page that may take `maxBytes` together, as they stand in the page. */
 export function openThumbnails(maxBytes: number): Thumbnails {
   let left = maxBytes;
-  let refused = 0;
   const picture = (webp: Uint8Array): string | undefined => {
     const uri = `data:image/webp;base64,${Buffer.from(webp).toString('base64')}`;
-    if (uri.length > left) {
-      refused++;
-      return undefined;
-    }
+    if (uri.length > left) return undefined;
     left -= uri.length;
     return uri;
   };
   return {
     picture,
-    refused: () => refused,
     async photo(file, size) {
       const webp = await shrink(file, size);
       return webp && picture(webp);

@@ -8,10 +8,10 @@ import type { Explanation } from '../evaluate/explanation.ts';
 import { drawHeatMap } from '../evaluate/heat-map.ts';
 import { argMax } from '../evaluate/metrics.ts';
 import type { CameraChoice } from '../image/camera.ts';
-import { type Evaluated, evaluateModel, noteCamera, openKnownFolder } from './evaluate-model.ts';
+import { type Evaluated, evaluateModel, type KnownPhoto, noteCamera, openKnownFolder } from './evaluate-model.ts';
 import { type Background, explainPhotos, measureBackground } from './explain-photos.ts';
 import type { ExportedFile } from './export.ts';
-import { openClassifier } from './open-classifier.ts';
+import { type Classifier, openClassifier } from './open-classifier.ts';
 import { runFiles } from './run-folder.ts';
 import { openRunPhotos } from './run-photos.ts';
 import { openTrainedRun, type TrainedRun } from './trained-run.ts';
@@ -40,6 +40,8 @@ export interface ReportData {
   readonly manifest: Manifest;
   /** In words, e.g. `155 validation photos`. */
   readonly photosAre: string;
+  /** How many of them training has learned from, and chosen its epoch, temperature and threshold by. */
+  readonly seen: { readonly train: number; readonly validation: number };
   readonly camera: CameraChoice;
   readonly evaluated: Evaluated;
   readonly mistakes: readonly ExplainedExample[];
@@ -48,9 +50,15 @@ export interface ReportData {
   readonly epochs: readonly EpochLine[];
   readonly exports: readonly ExportedFile[];
   /** metrics.json and args.json as they are. */
-  readonly metrics: Readonly<Record<string, unknown>>;
-  readonly args: Readonly<Record<string, unknown>>;
+  readonly metrics: Fields;
+  readonly args: Fields;
 }
+
+/** An object of a file that anybody may have edited. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** A field's object; an empty one where it is none. */
+export const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? { ...value } : {});
 
 /** How the run is examined. */
 export interface CollectOptions {
@@ -61,7 +69,7 @@ export interface CollectOptions {
   readonly workers: number;
 }
 
-/** Most mistakes that are explained, and best examples of each class and of all together. */
+/** Most mistakes that are explained, and best examples of each class and of all together: of many classes fewer of each. */
 const MAX_MISTAKES = 24;
 const MAX_BEST = 4;
 const MAX_EXAMPLES = 60;
@@ -75,7 +83,7 @@ export async function* collectReport({ run: folder, data, camera, workers }: Col
   const classifier = await openClassifier(folder);
   yield* noteCamera(classifier, camera);
   const { classes } = run.provenance;
-  const { photos, photosAre } = yield* findPhotos(folder, data, workers, run.manifest);
+  const { photos, photosAre } = yield* findPhotos(folder, classifier, data, workers, run.manifest);
   const evaluated = yield* evaluateModel(classifier, classes, photos, { camera, workers });
 
   const { predictions } = evaluated;
@@ -86,8 +94,9 @@ export async function* collectReport({ run: folder, data, camera, workers }: Col
   });
   all.sort((a, b) => b.sure - a.sure);
   const mistakes = all.filter(({ label, top }) => label !== top).slice(0, MAX_MISTAKES);
+  const each = Math.max(1, Math.min(MAX_BEST, Math.floor(MAX_EXAMPLES / classes.length)));
   const best = classes
-    .flatMap((_, k) => all.filter(({ label, top }) => label === k && top === k).slice(0, MAX_BEST))
+    .flatMap((_, k) => all.filter(({ label, top }) => label === k && top === k).slice(0, each))
     .slice(0, MAX_EXAMPLES);
   const shown = [...mistakes, ...best];
   const files = shown.map(({ index }) => ({ file: evaluated.photos[index]!.file }));
@@ -106,26 +115,40 @@ export async function* collectReport({ run: folder, data, camera, workers }: Col
     run,
     manifest: run.manifest,
     photosAre,
+    seen: countSeen(run.manifest, evaluated.photos),
     camera,
     evaluated,
     mistakes: explained.slice(0, mistakes.length),
     best: explained.slice(mistakes.length),
     background,
     epochs: await readEpochs(folder),
-    exports: ((await readOptional(folder, runFiles.exports))?.files ?? []) as ExportedFile[],
-    metrics: (await readOptional(folder, runFiles.metrics)) ?? {},
-    args: (await readOptional(folder, runFiles.args)) ?? {},
+    exports: listExports(await readFields(folder, runFiles.exports)),
+    metrics: await readFields(folder, runFiles.metrics),
+    args: await readFields(folder, runFiles.args),
   };
 }
 
-async function* findPhotos(folder: string, data: string | undefined, workers: number, manifest: Manifest) {
+async function* findPhotos(
+  folder: string,
+  classifier: Classifier,
+  data: string | undefined,
+  workers: number,
+  manifest: Manifest,
+) {
   if (data !== undefined) {
-    const known = yield* openKnownFolder(await openClassifier(folder), data, workers);
+    const known = yield* openKnownFolder(classifier, data, workers);
     return { photos: known.photos, photosAre: `${known.photos.length} photos in ${data}` };
   }
   const split = manifest.photos.some(photo => photo.split === 'test') ? 'test' : 'validation';
   const { photos } = yield* openRunPhotos(folder, split, workers);
   return { photos, photosAre: `${photos.length} ${split} photos` };
+}
+
+function countSeen(manifest: Manifest, photos: readonly KnownPhoto[]): ReportData['seen'] {
+  const splitOf = new Map(manifest.photos.map(({ sha256, split }) => [sha256, split]));
+  const count = (split: 'train' | 'validation') =>
+    photos.filter(({ sha256 }) => sha256 !== undefined && splitOf.get(sha256) === split).length;
+  return { train: count('train'), validation: count('validation') };
 }
 
 async function readEpochs(folder: string): Promise<EpochLine[]> {
@@ -140,10 +163,22 @@ async function readEpochs(folder: string): Promise<EpochLine[]> {
   }
 }
 
-async function readOptional(folder: string, name: string): Promise<Record<string, unknown> | undefined> {
+/** The object in a JSON file of the run; an empty one where there is none. */
+async function readFields(folder: string, name: string): Promise<Fields> {
   try {
-    return (JSON.parse(await readFile(join(folder, name), 'utf8')) ?? undefined) as Record<string, unknown> | undefined;
+    return fieldsOf(JSON.parse(await readFile(join(folder, name), 'utf8')));
   } catch {
-    return undefined;
+    return {};
   }
+}
+
+/** The files of exports.json that have what is shown of them. */
+function listExports({ files }: Fields): ExportedFile[] {
+  const numbers = ['bytes', 'accuracy', 'top_class_agreement'];
+  return (Array.isArray(files) ? files.map(fieldsOf) : []).filter(
+    row =>
+      numbers.every(name => typeof row[name] === 'number') &&
+      typeof fieldsOf(row.latency_ms).median === 'number' &&
+      typeof row.file === 'string',
+  ) as unknown as ExportedFile[];
 }

@@ -86,8 +86,7 @@ export async function* openKnownFolder(classifier: Classifier, data: string, wor
   const named = await readClassNames(data);
   const classes = classifier.classes ?? (yield* guessClasses(classifier, data, named));
   const verdicts = await openVerdicts(cacheFolder());
-  const folder = yield* labelledFolder(data, classes, { workers: readers(workers), verdicts });
-  await verdicts.save();
+  const folder = yield* labelledFolder(data, classes, { workers: readers(workers), verify: false, verdicts });
   const photos = folder.photos.map(photo => ({
     path: photo.path,
     file: resolve(data, photo.path),
@@ -98,13 +97,16 @@ export async function* openKnownFolder(classifier: Classifier, data: string, wor
   return { classes, photos, part: folder.used, excluded: folder.excluded };
 }
 
+/** That some of the photos are those that the model was trained on, as a sentence. */
+export const describeTrained = (seen: number, photos: number): string =>
+  `The model was trained on ${seen} of these ${photos} photos: how good it is on others they cannot tell.`;
+
 /** Says how many of the photos the model has learned from: of these it is right too often. */
 async function* warnOfTraining(classifier: Classifier, photos: readonly KnownPhoto[]): Steps<void> {
   const trained = await trainedPhotos(classifier);
   const seen = photos.filter(({ sha256 }) => trained.has(sha256 ?? '')).length;
   if (seen === 0) return;
-  const message = `The model was trained on ${seen} of these ${photos.length} photos: how good it is on others they cannot tell.`;
-  yield { type: 'warning', message };
+  yield { type: 'warning', message: describeTrained(seen, photos.length) };
 }
 
 /** Says what photos are seen through, where that is not what the model was trained for. */

@@ -1,13 +1,15 @@
 // The sections of the report with what was used and made: photos, files, settings.
+import { Fragment } from 'preact';
 import type { Excluded } from '../dataset/folder.ts';
 import type { Manifest } from '../dataset/manifest.ts';
 import { splits } from '../dataset/splits.ts';
 import { colourOf, countChart } from '../page/charts.ts';
 import { Chart } from '../page/frame.tsx';
-import type { ReportData } from './collect-report.ts';
+import { fieldsOf, type ReportData } from './collect-report.ts';
 import type { Background } from './explain-photos.ts';
 import type { ExportedFile } from './export.ts';
 import { percent } from './number-words.ts';
+import { repeatCommand, shellWord } from './repeat-command.ts';
 
 /** Most entries of a list. */
 const MAX_LISTED = 20;
@@ -70,8 +72,10 @@ export function DatasetSection({
     <section>
       <h2>The photos</h2>
       <p>
-        {photos.length} photos of {classes.length} classes, {megabytes.toFixed(0)} MB; their longer side has {sides[0]}{' '}
-        to {sides.at(-1)} pixels, half of them {sides[sides.length >> 1]} or more.
+        {photos.length} photos of {classes.length} classes, {megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB; their longer
+        side has {sides[0]}
+        {sides[0] !== sides.at(-1) && ` to ${sides.at(-1)}`} pixels
+        {sides[0] !== sides.at(-1) && `, half of them ${sides[sides.length >> 1]} or more`}.
       </p>
       <Chart
         title={`Photos of each class${classes.length > MAX_BARS ? ` (the first ${MAX_BARS})` : ''}`}
@@ -107,8 +111,8 @@ export function ExportsSection({ files, run }: { readonly files: readonly Export
       <h2>Files for the robot</h2>
       {files.length === 0 ? (
         <p>
-          Beside model.tflite none has been exported yet: <code>npx graft export {run}</code> makes smaller and faster
-          ones and proves each of them.
+          Beside model.tflite none has been exported yet: <code>npx graft export {shellWord(run)}</code> makes smaller
+          and faster ones and proves each of them.
         </p>
       ) : (
         <div class="wide">
@@ -144,39 +148,45 @@ export function ExportsSection({ files, run }: { readonly files: readonly Export
   );
 }
 
+/** Names and values in a line. */
+const listFields = (value: unknown): string =>
+  Object.entries(fieldsOf(value))
+    .map(([name, field]) => `${name.replaceAll('_', ' ')} ${field}`)
+    .join(', ');
+
 /** What it was made with, and how to do it again. */
 export function SettingsSection({ data }: { readonly data: ReportData }) {
   const { run, args, metrics } = data;
   const { provenance, backbone } = run;
-  const options = (args.options ?? {}) as Readonly<Record<string, unknown>>;
-  const seconds = (metrics.seconds as { readonly total?: number } | undefined)?.total;
-  const facts: [string, string][] = [
+  const [settings, options] = [fieldsOf(args.settings), fieldsOf(args.options)];
+  const { total } = fieldsOf(metrics.seconds);
+  const model = options.model !== undefined && typeof settings.model === 'string' ? settings.model : undefined;
+  const { licence = 'licence unknown', origin = 'of an origin that nobody says' } = backbone.weights;
+  const facts: readonly (readonly [string, string])[] = [
     ['backbone', `${backbone.title} (${provenance.backbone})`],
-    ['its weights', `${backbone.weights.licence ?? 'licence unknown'}, sha256 ${provenance.weights}`],
+    ['its weights', `sha256 ${provenance.weights}; ${licence}; ${origin}`],
     ['input', `${provenance.preprocess.size} x ${provenance.preprocess.size} pixels`],
     ['dataset', `sha256 ${provenance.dataset}`],
-    ['graft', provenance.graft],
-    ...(seconds === undefined ? [] : ([['training took', `${seconds.toFixed(0)} s`]] as [string, string][])),
-    ...Object.entries(args)
-      .filter(([name, value]) => typeof value === 'string' && name !== 'options')
-      .map(([name, value]): [string, string] => [name, String(value)]),
+    ['seed', String(fieldsOf(settings.head).seed ?? 'unknown')],
+    ['versions', listFields(args.versions) || `graft ${provenance.graft}`],
+    ['machine', listFields(args.machine) || 'unknown'],
+    ['training took', typeof total === 'number' ? `${total.toFixed(0)} s` : 'unknown'],
   ];
   return (
     <section>
       <h2>How to do it again</h2>
       <dl>
         {facts.map(([name, value]) => (
-          <>
+          <Fragment key={name}>
             <dt>{name}</dt>
             <dd>{value}</dd>
-          </>
+          </Fragment>
         ))}
       </dl>
-      <h3>Options</h3>
-      <pre>{JSON.stringify(options, null, 2)}</pre>
+      <pre>{repeatCommand(run.data, options, model)}</pre>
       <p class="soft">
-        args.json in the run folder has every setting that was used; the same photos, options and version give the same
-        model.
+        The same photos, options and versions give the same model. args.json in the run folder has every setting that
+        was used.
       </p>
     </section>
   );

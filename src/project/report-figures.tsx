@@ -3,7 +3,7 @@ import type { Figures } from '../evaluate/figures.ts';
 import type { RejectRule } from '../evaluate/rejection.ts';
 import { colourOf, lineChart, type Point, reliabilityChart } from '../page/charts.ts';
 import { Chart } from '../page/frame.tsx';
-import type { EpochLine } from './collect-report.ts';
+import { type EpochLine, type Fields, fieldsOf } from './collect-report.ts';
 import { percent, range } from './number-words.ts';
 
 /** Most classes that have a curve each; of more, those with the smallest area have. */
@@ -71,23 +71,17 @@ export function ClassesSection({ figures }: { readonly figures: Figures }) {
 }
 
 /** Whether probabilities mean what they say. */
-export function CalibrationSection({
-  figures,
-  metrics,
-}: {
-  readonly figures: Figures;
-  readonly metrics: Readonly<Record<string, unknown>>;
-}) {
+export function CalibrationSection({ figures, metrics }: { readonly figures: Figures; readonly metrics: Fields }) {
   const { calibration } = figures.probability ?? {};
   if (!calibration) return null;
-  const { temperature } = (metrics.calibration ?? {}) as { readonly temperature?: number };
+  const { temperature } = fieldsOf(metrics.calibration);
   return (
     <section>
       <h2>How sure it may be</h2>
       <p>
         Of the photos of which the model says that it is 80 % sure, 80 % should be right. On average it is off by{' '}
         <b>{percent(calibration.ece)}</b> (expected calibration error).
-        {temperature !== undefined &&
+        {typeof temperature === 'number' &&
           ` The temperature ${temperature.toFixed(2)}, fitted to the validation photos, is in every exported file.`}
       </p>
       <div class="charts">
@@ -205,14 +199,14 @@ export function TrainingSection({
   metrics,
 }: {
   readonly epochs: readonly EpochLine[];
-  readonly metrics: Readonly<Record<string, unknown>>;
+  readonly metrics: Fields;
 }) {
   const phases = [
     { phase: 'head', title: 'Feature extraction: the new head', kept: metrics.best_epoch },
     {
       phase: 'fine-tuning',
       title: 'Fine-tuning',
-      kept: (metrics.fine_tuning as { readonly best_epoch?: number } | null | undefined)?.best_epoch,
+      kept: fieldsOf(metrics.fine_tuning).best_epoch,
     },
   ];
   const series = ['train', 'validation'];

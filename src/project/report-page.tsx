@@ -1,9 +1,11 @@
 // The report as a page: its sections, in the order in which a person asks.
+import { basename, resolve } from 'node:path';
 import type { Steps } from '../base/events.ts';
 import { argMax } from '../evaluate/metrics.ts';
 import { renderPage } from '../page/frame.tsx';
 import { openThumbnails, type Thumbnails } from '../page/thumbnails.ts';
 import { EXAMPLE_SIZE, type ExplainedExample, type ReportData } from './collect-report.ts';
+import { describeTrained } from './evaluate-model.ts';
 import { percent, range } from './number-words.ts';
 import { BackgroundSection, DatasetSection, ExportsSection, SettingsSection } from './report-facts.tsx';
 import {
@@ -22,7 +24,7 @@ const THUMBNAIL = 96;
 
 /** Renders a report. */
 export async function* renderReport(data: ReportData): Steps<{ readonly html: string; readonly leftOut: number }> {
-  const { run, evaluated, photosAre } = data;
+  const { run, evaluated, photosAre, seen } = data;
   const { figures } = evaluated;
   const thumbnails = openThumbnails(MAX_PICTURE_BYTES);
   // In the order of their worth: room may end.
@@ -33,28 +35,33 @@ export async function* renderReport(data: ReportData): Steps<{ readonly html: st
   const worst = worstPair(figures.confusion);
   const { classes } = run.provenance;
   const title = `${run.backbone.title} for ${classes.length} classes: ${percent(figures.accuracy)} right`;
+  const date = new Date().toLocaleDateString('en-GB', { dateStyle: 'long' });
+  const trained = seen.train > 0 ? [describeTrained(seen.train, evaluated.photos.length)] : [];
   const html = renderPage(
-    title,
+    `${basename(resolve(run.folder))}, ${date}: ${title}`,
     <>
       <header>
         <h1>{title}</h1>
         <p class="soft">
           {run.folder}, examined on {photosAre}
-          {data.camera === 'none' ? '' : `, as the ${data.camera} camera sees them`}
+          {data.camera === 'none' ? '' : `, as the ${data.camera} camera sees them`}, {date}
         </p>
         <p class="lead">
           Of {photosAre} the model is right on <b>{percent(figures.accuracy)}</b>. Of others like them it would be on{' '}
           {range(figures.interval)} (95 % sure).
           {worst
-            ? ` Most often it takes ${classes[worst.truth]} for ${classes[worst.said]} (${worst.count} times).`
+            ? ` Most often it takes ${classes[worst.truth]} for ${classes[worst.said]} (${worst.count} ${worst.count === 1 ? 'time' : 'times'}).`
             : ' It made no mistake.'}
         </p>
-        {photosAre.includes(' validation ') && (
+        {seen.validation > 0 && (
           <p class="soft">
-            The epoch was chosen on these photos, which flatters a little; photos of your own tell more.
+            The epoch was chosen on{' '}
+            {seen.validation === evaluated.photos.length ? 'these' : `${seen.validation} of these`} photos
+            {run.provenance.temperature === undefined ? '' : ', and the temperature fitted to them'}, which flatters a
+            little; photos that training has not seen tell more.
           </p>
         )}
-        {[...figures.notes, ...(data.background.note ? [data.background.note] : [])].map(note => (
+        {[...trained, ...figures.notes, ...(data.background.note ? [data.background.note] : [])].map(note => (
           <p class="note" key={note}>
             {note}
           </p>

@@ -19,8 +19,9 @@ export interface ShownExample extends ShownPhoto {
   readonly map: string | undefined;
 }
 
-/** Most classes of which the whole matrix is drawn. */
+/** Most classes of which the whole matrix is drawn; of more, so many of the pairs that are confused most. */
 const MAX_CLASSES = 30;
+const MAX_PAIRS = 50;
 
 const cellId = (truth: number, said: number) => `cell-${truth}-${said}`;
 
@@ -48,7 +49,7 @@ export function ConfusionSection({
         {listed
           ? 'The pairs that are confused most.'
           : 'Rows are what is in the photo, columns what the model says; percent of the row.'}{' '}
-        A click on a number shows its photos.
+        <span class="screen">A click on a number shows its photos.</span>
         {leftOut > 0 && ` ${leftOut} photos are counted and not shown, for the size of this page.`}
       </p>
       <div class="wide">
@@ -62,7 +63,7 @@ export function ConfusionSection({
               </tr>
             </thead>
             <tbody>
-              {confused.slice(0, 50).map(({ truth, said, count }) => (
+              {confused.slice(0, MAX_PAIRS).map(({ truth, said, count }) => (
                 <tr key={cellId(truth, said)}>
                   <th scope="row">{classes[truth]}</th>
                   <td>{classes[said]}</td>
@@ -77,19 +78,22 @@ export function ConfusionSection({
           <Matrix classes={classes} confusion={confusion} />
         )}
       </div>
-      {(listed ? confused.slice(0, 50) : cells).map(({ truth, said }) => (
-        <div class="cell" id={cellId(truth, said)} key={cellId(truth, said)}>
-          <h3>
-            {truth === said ? `${classes[truth]}, rightly` : `${classes[truth]}, taken for ${classes[said]}`}{' '}
-            <a href="#confusion">close</a>
-          </h3>
-          <div class="photos">
-            {photos
-              .filter(photo => photo.truth === truth && photo.said === said)
-              .map(photo => photo.picture && <Photo photo={photo} key={photo.name} />)}
+      {(listed ? confused.slice(0, MAX_PAIRS) : cells).map(({ truth, said, count }) => {
+        const shown = photos.filter(photo => photo.truth === truth && photo.said === said && photo.picture);
+        return (
+          <div class="cell" id={cellId(truth, said)} key={cellId(truth, said)}>
+            <h3>
+              {truth === said ? `${classes[truth]}, rightly` : `${classes[truth]}, taken for ${classes[said]}`}
+              {shown.length < count && `: ${shown.length} of ${count}`} <a href="#confusion">close</a>
+            </h3>
+            <div class="photos">
+              {shown.map(photo => (
+                <Photo photo={photo} key={photo.name} />
+              ))}
+            </div>
           </div>
-        </div>
-      ))}
+        );
+      })}
     </section>
   );
 }

@@ -1,11 +1,11 @@
 // graft report: a run as one page that people look at: how good it is, how sure it may be, what it looks at, where it fails.
 import { join, resolve } from 'node:path';
-import open from 'open';
 import type { VerbEvent } from '../base/events.ts';
 import { writeWhole } from '../base/files.ts';
 import { type CameraChoice, cameraChoices } from '../image/camera.ts';
 import { collectReport } from './collect-report.ts';
 import { defaultWorkers } from './defaults.ts';
+import { openPage } from './open-page.ts';
 import { pickName } from './pick-name.ts';
 import { renderReport } from './report-page.tsx';
 import { runFiles } from './run-folder.ts';
@@ -55,19 +55,4 @@ export async function* report(options: ReportOptions): AsyncGenerator<VerbEvent<
   const not_opened = options.open ? await openPage(resolve(page)) : null;
   const bytes = Buffer.byteLength(html);
   yield { type: 'result', result: { page, bytes, images, accuracy, left_out: leftOut, not_opened } };
-}
-
-/** Opens a page in the browser that there is; says why not where there is none. */
-async function openPage(file: string): Promise<string | null> {
-  try {
-    const browser = await open(file);
-    return await new Promise<string | null>(done => {
-      browser.once('error', error => done(error.message));
-      browser.once('exit', status => done(status ? `the browser ended with status ${status}` : null));
-      // One that stays open has been opened.
-      setTimeout(() => done(null), 1500).unref();
-    });
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

@@ -19,17 +19,17 @@ export interface RunPhotos {
 
 /**
  * The photos of one part of a run, which are those that the run was made with.
- * @param data where they are now. Default: where they were.
  * @throws GraftError `bad-run` without a manifest, `bad-photo` for photos that have changed or gone.
  */
-export async function* openRunPhotos(folder: string, split: Split, workers: number, data?: string): Steps<RunPhotos> {
+export async function* openRunPhotos(folder: string, split: Split, workers: number): Steps<RunPhotos> {
   const manifest = await loadManifest(join(folder, runFiles.manifest));
-  const place = resolve(data ?? (await readArgs(folder)).photos);
+  const place = resolve((await readArgs(folder)).photos);
   const part = manifest.photos.filter(photo => photo.split === split);
   if (part.length === 0) {
     throw new GraftError('too-few-photos', `${folder} has no ${split} photos.`, 'Name a labelled folder with --data.');
   }
-  yield* requireUnchanged(part, { data: place, workers });
+  const hint = 'Put them back as they were, or name a labelled folder with --data.';
+  yield* requireUnchanged(part, { data: place, workers }, hint);
   const photos = part.map(({ path, class: name, sha256 }) => ({
     path,
     file: resolve(place, path),

@@ -90,16 +90,21 @@ type Place = Pick<TrainSettings, 'data' | 'workers'>;
 
 /**
  * Makes sure that photos of a run are those that it was started with: caches, checkpoints and proofs are made of them.
+ * @param hint what to do otherwise.
  * @throws GraftError `bad-photo` that names photos that have changed or gone.
  */
-export async function* requireUnchanged(photos: readonly ManifestPhoto[], place: Place): Steps<void> {
+export async function* requireUnchanged(
+  photos: readonly ManifestPhoto[],
+  place: Place,
+  hint = 'Put them back as they were (graft export: or name their new place by --data), or train anew without --resume.',
+): Steps<void> {
   const lost = yield* findChanged(photos, place);
   if (lost.length === 0) return;
   const more = lost.length > 3 ? `; and ${lost.length - 3} more` : '';
   throw new GraftError(
     'bad-photo',
     `Photos in ${place.data} are not what they were when the run was started: ${lost.slice(0, 3).join('; ')}${more}.`,
-    'Put them back as they were (graft export: or name their new place by --data), or train anew without --resume.',
+    hint,
   );
 }
 

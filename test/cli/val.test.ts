@@ -9,10 +9,10 @@ import { measureFigures } from '../../src/evaluate/figures.ts';
 import type { Predictions } from '../../src/evaluate/predictions.ts';
 import type { ValResult } from '../../src/project/val.ts';
 
-/** 300 photos, every seventh of none of the classes; the model is right on most. */
-function drawPredictions(classes: readonly string[]): Predictions {
+/** 300 photos, of the first classes, every seventh of none of them; the model is right on most. */
+function drawPredictions(classes: readonly string[], present = classes.length): Predictions {
   const rng = makeRng(3, 'val');
-  const truth = Array.from({ length: 300 }, (_, i) => (i % 7 === 6 ? -1 : i % classes.length));
+  const truth = Array.from({ length: 300 }, (_, i) => (i % 7 === 6 ? -1 : i % present));
   const probabilities = truth.map(label => {
     const row = Float32Array.from(classes, (_, k) => Math.exp(2 * rng.next() + (k === label ? 5 * rng.next() : 0)));
     const sum = row.reduce((total, value) => total + value, 0);
@@ -21,8 +21,8 @@ function drawPredictions(classes: readonly string[]): Predictions {
   return { classes, truth, probabilities };
 }
 
-function printed(classes: readonly string[], below = 0.5): string {
-  const figures = measureFigures(drawPredictions(classes), below);
+function printed(classes: readonly string[], present?: number): string {
+  const figures = measureFigures(drawPredictions(classes, present), 0.5);
   const facts = { model: 'runs/train', size: 3_700_000, precision: 'float32', data: './other-photos' } as const;
   const result: ValResult = { ...figures, ...facts, classes, part: 'test', camera: 'none', excluded: [] };
   return describeVal(result);
@@ -66,6 +66,16 @@ test('the headline, the interval and what the probabilities are worth are figure
   ]) {
     assert.ok(text.includes(part), `${part} in\n${text}`);
   }
+});
+
+test('of many classes those with photos have a line', () => {
+  const text = printed(
+    named(1000, k => `kind ${k}`),
+    3,
+  );
+  const lines = text.split('\n').filter(line => /^kind \d+ +\d+ +\d+\.\d % /.test(line));
+  assert.deepEqual(lines.map(line => line.split(/ {2,}/)[0]).sort(), ['kind 0', 'kind 1', 'kind 2']);
+  assert.match(text, /The 3 classes with photos and the lowest F1; --json has the other 997\./);
 });
 
 test('pairs come most confused first, ten of them', () => {

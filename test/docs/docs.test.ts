@@ -135,8 +135,19 @@ test('figures in the README are those that the benchmarks wrote down', () => {
       assert.ok(evaluation.includes(percent(part!)), `${name}: ${percent(part!)}`);
     }
   }
-  const page = results<Summary>('report');
-  assert.ok(evaluation.includes(`weighs ${page.megabytes} MB and opens in ${page.seconds_to_open} s`));
+  const { validation, all } = results<Record<'validation' | 'all', Summary>>('report');
+  for (const page of [validation, all]) {
+    assert.ok(evaluation.includes(`weighs ${page.megabytes} MB and opens in ${page.seconds_to_open} s`));
+  }
+  const { summary: val, memory: flat } = results<{ summary: Summary; memory: Summary[] }>('val');
+  for (const figure of [
+    `takes ${val.graft_first} s for 1,034 photos`,
+    `and photos ${val.peer} s`,
+    `(${val.ratio_first}x;`,
+    ...flat.map(({ photos, megabytes }) => `${megabytes} MB for ${photos}`),
+  ]) {
+    assert.ok(evaluation.replace(/\s+/g, ' ').includes(figure), figure);
+  }
   const megabytes = (name: string) => `${(file.get(name)!.kilobytes! / 1000).toFixed(1)}`;
   const lost = (name: string) => (-file.get(name)!.accuracy_points!).toFixed(1);
   const latency = results<{ rows: ({ file: string; beside: string } & Summary)[] }>('export-latency').rows;

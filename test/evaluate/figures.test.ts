@@ -31,6 +31,7 @@ const known = readReference<{
   cases: Record<string, Case>;
   wilson: [hits: number, total: number, low: number, high: number][];
   mcnemar: [won: number, lost: number, p: number][];
+  bootstrap: [won: number, lost: number, low: number, high: number][];
 }>('figures.json');
 
 const near = (found: number, wanted: number, what: string, tolerance = 1e-9) =>
@@ -87,20 +88,28 @@ test("Wilson's intervals equal scipy's", () => {
   assert.throws(() => wilson(1, 0), RangeError);
 });
 
-test("McNemar's test equals scipy's binomial test; the interval holds the difference, and chance is seen as chance", () => {
+/** Two models on photos that only the second has right, that only the first has, and 50 that both have. */
+function comparedBy(won: number, lost: number) {
+  const [both, rest] = [Array<boolean>(50).fill(true), (count: number) => Array<boolean>(count)];
+  return comparePaired(
+    [...rest(won).fill(false), ...rest(lost).fill(true), ...both],
+    [...rest(won).fill(true), ...rest(lost).fill(false), ...both],
+  );
+}
+
+test("McNemar's test equals scipy's binomial test, and the bounds of the difference are those of scipy's bootstrap", () => {
   for (const [won, lost, p] of known.mcnemar) {
-    const both = 50;
-    const first = [...Array(won).fill(false), ...Array(lost).fill(true), ...Array(both).fill(true)];
-    const second = [...Array(won).fill(true), ...Array(lost).fill(false), ...Array(both).fill(true)];
-    const paired = comparePaired(first, second);
+    const paired = comparedBy(won, lost);
     near(paired.p, p, `${won} won, ${lost} lost`);
-    assert.equal(paired.won.length, won);
-    assert.equal(paired.lost.length, lost);
-    assert.ok(paired.interval.low <= paired.difference && paired.difference <= paired.interval.high);
-    // Standard error of the paired difference, as a check on the bootstrap's width.
-    const n = first.length;
-    const error = Math.sqrt((won + lost) / n - paired.difference ** 2) / Math.sqrt(n);
-    near((paired.interval.high - paired.interval.low) / (2 * 1.96 * error), 1, 'width of the interval', 0.25);
+    assert.deepEqual([paired.won.length, paired.lost.length], [won, lost]);
+    near(paired.difference, (won - lost) / (won + lost + 50), 'difference');
+  }
+  for (const [won, lost, low, high] of known.bootstrap) {
+    const { interval, images } = comparedBy(won, lost);
+    // Both are drawn at random: a photo of a hundred more or less.
+    const tolerance = Math.max(1 / images, 0.01) + 1e-9;
+    near(interval.low, low, `${won} won, ${lost} lost`, tolerance);
+    near(interval.high, high, `${won} won, ${lost} lost`, tolerance);
   }
   assert.equal(comparePaired([true, false], [true, false]).p, 1);
   assert.deepEqual(comparePaired([true], [true]).interval, { low: 0, high: 0 });
@@ -188,6 +197,24 @@ test('a detector tells two probabilities only, and few photos are said to be few
   assert.equal(accuracy, 0.5);
   assert.match(notes[0]!, /2 photos are few: the accuracy on others may be anywhere from 9 to 91 %/);
   assert.match(notes[1]!, /classes without photos: c, d/);
+  // Of one class alone nothing can be sorted before the others.
+  const alone = measureFigures(
+    predictionsOf({
+      truth: [0, 0],
+      probabilities: [
+        [0.9, 0.1],
+        [0.4, 0.6],
+      ],
+    }),
+  );
+  assert.deepEqual(
+    alone.probability!.curves.map(({ roc, precision_recall }) => [roc, precision_recall?.area ?? null]),
+    [
+      [null, 1],
+      [null, null],
+    ],
+  );
+  assert.equal(alone.balanced_accuracy, 0.5);
   const curve = measureFigures(
     predictionsOf({
       truth: Array.from({ length: 1000 }, (_, i) => i % 2),

@@ -68,7 +68,7 @@ const packageRooms: Record<string, readonly string[]> = {
   'preact-render-to-string': ['page'],
   pacote: ['zoo'],
   sharp: ['image', 'demo', 'evaluate', 'page'],
-  'string-width': ['cli'],
+  'string-width': ['cli', 'page'],
   tar: ['zoo'],
   undici: ['hub'],
 };

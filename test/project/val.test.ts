@@ -284,7 +284,16 @@ test('what is no classifier gets a sentence that says what it is', async () => {
   await assert.rejects(finish(val({ model: tflite(), data: at('odd') })), /does not know "mould"/);
   mkdirSync(at('half/healthy'), { recursive: true });
   cpSync(join(set.data, 'healthy/leaf-0001.jpg'), at('half/healthy/1.jpg'));
+  const whole = readFileSync(join(set.data, 'healthy/leaf-0002.jpg'));
+  writeFileSync(at('half/healthy/cut.jpg'), whole.subarray(0, whole.length / 2));
+  writeFileSync(at('half/healthy/tail.jpg'), whole.subarray(0, whole.length - 40));
+  writeFileSync(at('half/healthy/words.jpg'), 'no photo');
   const half = await told(val({ model: at('alone.tflite'), data: at('half') }));
+  assert.deepEqual(half.result.excluded.map(({ path }) => path).sort(), [
+    'healthy/cut.jpg',
+    'healthy/tail.jpg',
+    'healthy/words.jpg',
+  ]);
   assert.match(half.notes, /No photos of "unhealthy"/);
   assert.match(half.result.notes.join(' '), /1 photo is few/);
 });
