@@ -4,7 +4,7 @@ import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import { dropDuplicates, requirePhotos } from './drop-duplicates.ts';
 import type { Excluded } from './folder.ts';
-import { readLayout } from './layout.ts';
+import { type Layout, readLayout } from './layout.ts';
 import { type ScannedPhoto, type ScanOptions, scanLayout } from './scan-folder.ts';
 import { compareCodePoints, listNames, quoteName, type Split } from './splits.ts';
 
@@ -32,7 +32,15 @@ export async function* labelledFolder(
   classes: readonly string[],
   options: Omit<ScanOptions, 'onlySplits'> = {},
 ): Steps<LabelledPhotos> {
-  const layout = await readLayout(root);
+  return yield* labelledLayout(await readLayout(root), classes, options);
+}
+
+/** `labelledFolder` for a folder whose layout has been read. */
+export async function* labelledLayout(
+  layout: Layout,
+  classes: readonly string[],
+  options: Omit<ScanOptions, 'onlySplits'> = {},
+): Steps<LabelledPhotos> {
   const unknown = layout.classes.filter(name => !classes.includes(name));
   if (unknown.length > 0) {
     throw new GraftError(

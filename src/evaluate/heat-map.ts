@@ -71,13 +71,12 @@ export async function paintEvidence(
     .resize(width, height, { fit: 'fill', kernel: 'cubic' })
     .raw()
     .toBuffer({ resolveWithObject: true });
+  const grey = lumaOf(data);
   const out = Buffer.alloc(data.length);
   for (let i = 0; i < width * height; i++) {
     const strength = map[i * info.channels]!;
-    // Luma of ITU-R BT.601.
-    const grey = 0.299 * data[3 * i]! + 0.587 * data[3 * i + 1]! + 0.114 * data[3 * i + 2]!;
     const opacity = 0.15 + (0.6 * strength) / 255;
-    for (let c = 0; c < 3; c++) out[3 * i + c] = grey * (1 - opacity) + colours[strength]![c]! * opacity;
+    for (let c = 0; c < 3; c++) out[3 * i + c] = grey[i]! * (1 - opacity) + colours[strength]![c]! * opacity;
   }
   return { width, height, data: out };
 }

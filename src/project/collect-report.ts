@@ -4,16 +4,20 @@ import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import type { Steps } from '../base/events.ts';
 import type { Manifest } from '../dataset/manifest.ts';
+import type { Split } from '../dataset/splits.ts';
 import type { Explanation } from '../evaluate/explanation.ts';
 import { drawHeatMap } from '../evaluate/heat-map.ts';
 import { argMax } from '../evaluate/metrics.ts';
 import type { CameraChoice } from '../image/camera.ts';
+import { readPhoto } from '../image/read-photo.ts';
 import { type Evaluated, evaluateModel, type KnownPhoto, noteCamera, openKnownFolder } from './evaluate-model.ts';
 import { type Background, explainPhotos, measureBackground } from './explain-photos.ts';
 import type { ExportedFile } from './export.ts';
+import { type Fields, fieldsOf, parseFields } from './fields.ts';
 import { type Classifier, openClassifier } from './open-classifier.ts';
 import { runFiles } from './run-folder.ts';
 import { openRunPhotos } from './run-photos.ts';
+import { countIn, hashesOf } from './trained-photos.ts';
 import { openTrainedRun, type TrainedRun } from './trained-run.ts';
 
 /** One line of results.csv. */
@@ -53,12 +57,6 @@ export interface ReportData {
   readonly metrics: Fields;
   readonly args: Fields;
 }
-
-/** An object of a file that anybody may have edited. */
-export type Fields = Readonly<Record<string, unknown>>;
-
-/** A field's object; an empty one where it is none. */
-export const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? { ...value } : {});
 
 /** How the run is examined. */
 export interface CollectOptions {
@@ -103,7 +101,7 @@ export async function* collectReport({ run: folder, data, camera, workers }: Col
   const draw = async (explanation: Explanation, i: number) => {
     if (explanation.side === 1) return { map: undefined };
     const options = { size: EXAMPLE_SIZE, format: 'webp', camera } as const;
-    return { map: await drawHeatMap(await readFile(files[i]!.file), explanation, shown[i]!.top, options) };
+    return { map: await drawHeatMap(await readPhoto(files[i]!.file), explanation, shown[i]!.top, options) };
   };
   const answers = yield* explainPhotos(run, files, { camera, workers }, draw);
   const explained = shown.map(({ index }, i): ExplainedExample => {
@@ -145,9 +143,7 @@ async function* findPhotos(
 }
 
 function countSeen(manifest: Manifest, photos: readonly KnownPhoto[]): ReportData['seen'] {
-  const splitOf = new Map(manifest.photos.map(({ sha256, split }) => [sha256, split]));
-  const count = (split: 'train' | 'validation') =>
-    photos.filter(({ sha256 }) => sha256 !== undefined && splitOf.get(sha256) === split).length;
+  const count = (split: Split) => countIn(hashesOf(manifest, split), photos);
   return { train: count('train'), validation: count('validation') };
 }
 
@@ -165,11 +161,7 @@ async function readEpochs(folder: string): Promise<EpochLine[]> {
 
 /** The object in a JSON file of the run; an empty one where there is none. */
 async function readFields(folder: string, name: string): Promise<Fields> {
-  try {
-    return fieldsOf(JSON.parse(await readFile(join(folder, name), 'utf8')));
-  } catch {
-    return {};
-  }
+  return parseFields(await readFile(join(folder, name), 'utf8').catch(() => ''));
 }
 
 /** The files of exports.json that have what is shown of them. */

@@ -2,11 +2,12 @@
 import { stat } from 'node:fs/promises';
 import { GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
+import type { Manifest } from '../dataset/manifest.ts';
 import { listNames } from '../dataset/splits.ts';
 import { type KnownPhoto, openKnownFolder } from './evaluate-model.ts';
 import type { Classifier } from './open-classifier.ts';
 import { openRunPhotos } from './run-photos.ts';
-import { manifestOf, trainedPhotos } from './trained-photos.ts';
+import { countIn, hashesOf, manifestOf } from './trained-photos.ts';
 
 /** Photos and the classes that their labels count in. */
 export interface ComparedPhotos {
@@ -27,8 +28,8 @@ export async function* findComparedPhotos(
 ): Steps<ComparedPhotos> {
   requireSameClasses(models);
   const { classes, photos } = yield* readPhotos(models, data, workers);
-  const trained = new Set<string>();
-  for (const model of models) for (const sha256 of await trainedPhotos(model)) trained.add(sha256);
+  const manifests = await Promise.all(models.map(manifestOf));
+  const trained = new Set(manifests.flatMap(manifest => [...hashesOf(manifest, 'train')]));
   const fresh = photos.filter(({ sha256 }) => !trained.has(sha256 ?? ''));
   if (fresh.length < photos.length) {
     const message = `${photos.length - fresh.length} of the ${photos.length} photos are left out: one of the models was trained on them.`;
@@ -41,7 +42,7 @@ export async function* findComparedPhotos(
       'Name a folder with other photos with --data.',
     );
   }
-  yield* warnOfAdvantage(models, fresh);
+  yield* warnOfAdvantage(models, manifests, fresh);
   return { classes, photos: fresh };
 }
 
@@ -109,12 +110,15 @@ async function* warnOfNames(models: readonly Classifier[], first: Classifier, cl
 }
 
 /** Who has seen the photos, while others have not, is flattered; of some models nobody knows. */
-async function* warnOfAdvantage(models: readonly Classifier[], photos: readonly KnownPhoto[]): Steps<void> {
+async function* warnOfAdvantage(
+  models: readonly Classifier[],
+  manifests: readonly (Manifest | undefined)[],
+  photos: readonly KnownPhoto[],
+): Steps<void> {
   const [chosen, unknown]: [string[], string[]] = [[], []];
-  for (const model of models) {
-    const validation = await trainedPhotos(model, 'validation');
-    if (photos.some(({ sha256 }) => validation.has(sha256 ?? ''))) chosen.push(model.name);
-    else if (!(await manifestOf(model))) unknown.push(model.name);
+  for (const [i, { name }] of models.entries()) {
+    if (countIn(hashesOf(manifests[i], 'validation'), photos) > 0) chosen.push(name);
+    else if (!manifests[i]) unknown.push(name);
   }
   if (chosen.length > 0 && chosen.length < models.length) {
     const message = `${chosen.join(', ')} chose its epoch on these photos, and others did not: that flatters it a little.`;

@@ -11,7 +11,7 @@ import { measureModel, startClassifiers } from './classify-files.ts';
 import { findComparedPhotos } from './compare-photos.ts';
 import { defaultWorkers } from './defaults.ts';
 import type { KnownPhoto } from './evaluate-model.ts';
-import { type Classifier, isForeign, openClassifier } from './open-classifier.ts';
+import { type Classifier, openClassifier, requireUse } from './open-classifier.ts';
 import { pickName } from './pick-name.ts';
 import { pixelsNames } from './pixels-names.ts';
 import { describeCamera, predictPhotos, requireAnswers } from './predict-photos.ts';
@@ -93,13 +93,9 @@ export async function* compare(options: CompareOptions): AsyncGenerator<VerbEven
     throw new GraftError('usage', 'There is nothing to compare one model with.', 'Name two models or more.');
   }
   const opened: Classifier[] = [];
-  for (const name of options.models) {
-    opened.push(await openClassifier(name, (await isForeign(name)) ? { labels: options.labels, pixels } : {}));
-  }
-  const idle = (['labels', 'pixels'] as const).find(option => options[option] !== undefined);
-  if (idle && opened.every(({ provenance }) => provenance)) {
-    throw new GraftError('usage', `${idle} is set, but all of the models say that themselves.`, `Leave --${idle} out.`);
-  }
+  const foreign = { labels: options.labels, pixels };
+  for (const name of options.models) opened.push(await openClassifier(name, foreign));
+  requireUse(opened, foreign);
   for (const model of opened) {
     for (const message of [...model.notes, ...describeCamera(model, camera)]) yield { type: 'note', message };
   }

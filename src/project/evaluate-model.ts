@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
 import type { Steps } from '../base/events.ts';
 import { type Excluded, isNamedLikeImage } from '../dataset/folder.ts';
-import { labelledFolder } from '../dataset/labelled-folder.ts';
-import { readLayout } from '../dataset/layout.ts';
+import { labelledLayout } from '../dataset/labelled-folder.ts';
+import { type Layout, readLayout } from '../dataset/layout.ts';
 import { type Figures, measureFigures } from '../evaluate/figures.ts';
 import type { Predictions } from '../evaluate/predictions.ts';
 import type { CameraChoice } from '../image/camera.ts';
@@ -13,7 +13,7 @@ import { cacheFolder } from './cache-folder.ts';
 import { readers } from './defaults.ts';
 import type { Classifier } from './open-classifier.ts';
 import { describeCamera, predictPhotos, requireAnswers } from './predict-photos.ts';
-import { trainedPhotos } from './trained-photos.ts';
+import { countIn, hashesOf, manifestOf } from './trained-photos.ts';
 import { openVerdicts } from './verdict-cache.ts';
 
 /** A photo with a known class. */
@@ -83,10 +83,10 @@ export interface KnownFolder {
  */
 export async function* openKnownFolder(classifier: Classifier, data: string, workers: number): Steps<KnownFolder> {
   for (const message of classifier.notes) yield { type: 'note', message };
-  const named = await readClassNames(data);
-  const classes = classifier.classes ?? (yield* guessClasses(classifier, data, named));
+  const layout = await readClassFolders(data);
+  const classes = classifier.classes ?? (yield* guessClasses(classifier, data, layout.classes));
   const verdicts = await openVerdicts(cacheFolder());
-  const folder = yield* labelledFolder(data, classes, { workers: readers(workers), verify: false, verdicts });
+  const folder = yield* labelledLayout(layout, classes, { workers: readers(workers), verify: false, verdicts });
   const photos = folder.photos.map(photo => ({
     path: photo.path,
     file: resolve(data, photo.path),
@@ -103,8 +103,7 @@ export const describeTrained = (seen: number, photos: number): string =>
 
 /** Says how many of the photos the model has learned from: of these it is right too often. */
 async function* warnOfTraining(classifier: Classifier, photos: readonly KnownPhoto[]): Steps<void> {
-  const trained = await trainedPhotos(classifier);
-  const seen = photos.filter(({ sha256 }) => trained.has(sha256 ?? '')).length;
+  const seen = countIn(hashesOf(await manifestOf(classifier), 'train'), photos);
   if (seen === 0) return;
   yield { type: 'warning', message: describeTrained(seen, photos.length) };
 }
@@ -114,10 +113,10 @@ export async function* noteCamera(classifier: Classifier, camera: CameraChoice):
   for (const message of describeCamera(classifier, camera)) yield { type: 'note', message };
 }
 
-/** The names of a folder's classes. */
-async function readClassNames(data: string): Promise<readonly string[]> {
+/** The layout of a folder; one without classes gets a hint of what else can be done with it. */
+async function readClassFolders(data: string): Promise<Layout> {
   try {
-    return (await readLayout(data)).classes;
+    return await readLayout(data);
   } catch (error) {
     if (!(error instanceof GraftError) || error.code !== 'bad-dataset') throw error;
     const hint = [error.hint, 'What a model says of photos without class folders: graft predict.'].join(' ').trim();

@@ -5,8 +5,8 @@ import type { CameraChoice } from '../image/camera.ts';
 import type { Preprocess } from '../image/preprocess.ts';
 import { findPrecision } from '../tflite/precision.ts';
 import { type ForeignOptions, openForeign } from './foreign-classifier.ts';
-import { PROVENANCE_KEY, type Provenance } from './provenance.ts';
-import { type ModelFile, readModel } from './read-model.ts';
+import type { Provenance } from './provenance.ts';
+import { type ModelFile, readModel, readProvenance } from './read-model.ts';
 import { readTfliteFile } from './read-tflite-file.ts';
 
 /** A classifier, ready for photos. */
@@ -32,55 +32,47 @@ export interface Classifier {
 
 /**
  * Opens a run folder or a .tflite file.
+ * @param options for somebody else's file; `requireUse` says where they are for nothing.
  * @throws GraftError `not-found`, `bad-run`, `bad-model` for what is no classifier, `usage` where nothing says how pixels are
- * scaled or what is said does not go with a file of graft.
+ * scaled.
  */
 export async function openClassifier(path: string, options: ForeignOptions = {}): Promise<Classifier> {
-  if (!(await isForeign(path))) {
-    const idle = (['labels', 'pixels'] as const).find(option => options[option] !== undefined);
-    if (idle) {
-      throw new GraftError('usage', `${idle} is set, but ${path} says that itself.`, `Leave --${idle} out.`);
-    }
-    const { provenance, ...file } = await readModel(path);
-    const { classes, preprocess, camera = 'none' } = provenance;
-    return {
-      name: path,
-      file,
-      size: file.bytes.length,
-      precision: file.runtime === 'onnx' ? 'float32' : findPrecision((await readTfliteFile(path)).model).name,
-      classes,
-      width: classes.length,
-      preprocess,
-      camera,
-      provenance,
-      notes: [],
-    };
-  }
-  const file = await readTfliteFile(path);
-  const { notes, classes, width, preprocess, runtime, bytes } = await openForeign(file, options);
-  return {
-    name: path,
-    file: { runtime, bytes },
-    size: file.bytes.length,
-    precision: findPrecision(file.model).name,
-    classes,
-    width,
-    preprocess,
-    camera: 'none',
-    provenance: null,
-    notes,
-  };
-}
-
-/**
- * Whether a path is a .tflite file that graft did not write. What is neither such a file nor graft's own is left to
- * `readModel`, which says what is wrong.
- */
-export async function isForeign(path: string): Promise<boolean> {
   const found = await stat(path).catch(error => {
     throw explainSystemError(error, path);
   });
-  if (found.isDirectory() || !path.endsWith('.tflite')) return false;
-  const { model } = await readTfliteFile(path);
-  return !model.metadata.some(({ name }) => name === PROVENANCE_KEY);
+  // What is neither a run folder nor such a file is left to `readModel`, which says what is wrong.
+  if (found.isDirectory() || !path.endsWith('.tflite')) {
+    const { provenance, ...file } = await readModel(path);
+    return ownClassifier(path, file, provenance, 'float32');
+  }
+  const file = await readTfliteFile(path);
+  const { bytes } = file;
+  const precision = findPrecision(file.model).name;
+  const provenance = readProvenance(file);
+  if (provenance) return ownClassifier(path, { runtime: 'tflite', bytes }, provenance, precision);
+  const { runtime, bytes: plain, ...foreign } = await openForeign(file, options);
+  return {
+    name: path,
+    file: { runtime, bytes: plain },
+    size: bytes.length,
+    precision,
+    camera: 'none',
+    provenance: null,
+    ...foreign,
+  };
+}
+
+function ownClassifier(name: string, file: ModelFile, provenance: Provenance, precision: string): Classifier {
+  const { classes, preprocess, camera = 'none' } = provenance;
+  const size = file.bytes.length;
+  return { name, file, size, precision, classes, width: classes.length, preprocess, camera, provenance, notes: [] };
+}
+
+/** @throws GraftError `usage` for options of somebody else's models where all of the models are graft's own. */
+export function requireUse(models: readonly Classifier[], options: ForeignOptions): void {
+  const idle = (['labels', 'pixels'] as const).find(option => options[option] !== undefined);
+  if (!idle || models.some(({ provenance }) => !provenance)) return;
+  const [first, ...others] = models;
+  const who = others.length === 0 ? `${first?.name} says that itself` : 'all of the models say that themselves';
+  throw new GraftError('usage', `${idle} is set, but ${who}.`, `Leave --${idle} out.`);
 }

@@ -7,7 +7,7 @@ import { argMax } from '../evaluate/metrics.ts';
 import { type CameraChoice, cameraChoices } from '../image/camera.ts';
 import type { PixelsName } from '../import/find-preprocess.ts';
 import { defaultWorkers } from './defaults.ts';
-import { openClassifier } from './open-classifier.ts';
+import { openClassifier, requireUse } from './open-classifier.ts';
 import { pickName } from './pick-name.ts';
 import { pixelsNames } from './pixels-names.ts';
 import { describeCamera, predictPhotos } from './predict-photos.ts';
@@ -68,7 +68,9 @@ export async function* predict(options: PredictOptions): AsyncGenerator<VerbEven
   checkRanges(options);
   const camera = pickName('camera', options.camera ?? 'none', cameraChoices);
   const pixels = options.pixels === undefined ? undefined : pickName('pixels', options.pixels, pixelsNames);
-  const classifier = await openClassifier(options.model, { labels: options.labels, pixels });
+  const foreign = { labels: options.labels, pixels };
+  const classifier = await openClassifier(options.model, foreign);
+  requireUse([classifier], foreign);
   const files = await expandFolders(options.files);
   for (const message of [...classifier.notes, ...describeCamera(classifier, camera)]) yield { type: 'note', message };
   // The classes of a file that does not name them are numbers, as programs count them.

@@ -2,8 +2,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { explainSystemError, GraftError } from '../base/errors.ts';
+import { fieldsOf, parseFields } from './fields.ts';
 import { PROVENANCE_KEY, type Provenance, parseProvenance } from './provenance.ts';
-import { readTfliteFile } from './read-tflite-file.ts';
+import { readTfliteFile, type TfliteFile } from './read-tflite-file.ts';
 import { runFiles } from './run-folder.ts';
 
 /** A model file and the runtime that it is for. */
@@ -44,14 +45,12 @@ async function readRun(folder: string): Promise<TrainedModel> {
         'Name a folder that graft train finished.',
       );
     });
-  const { calibration, reject } = parseObject(await read(runFiles.metrics)) as {
-    readonly calibration?: { readonly temperature?: unknown };
-    readonly reject?: unknown;
-  };
-  const { model } = parseObject(await read(runFiles.args));
-  const { temperature } = calibration ?? {};
+  const readFields = async (name: string) => parseFields((await read(name)).toString('utf8'));
+  const { calibration, reject } = await readFields(runFiles.metrics);
+  const { model } = await readFields(runFiles.args);
+  const { temperature } = fieldsOf(calibration);
   const said = {
-    ...(model as object | undefined),
+    ...fieldsOf(model),
     ...(temperature !== undefined && { temperature }),
     ...(reject !== undefined && { reject }),
   };
@@ -59,24 +58,21 @@ async function readRun(folder: string): Promise<TrainedModel> {
   return { runtime: 'onnx', bytes: await read(runFiles.onnx), provenance };
 }
 
-/** What is in a JSON file; nothing where it holds no object. */
-function parseObject(file: Buffer): Readonly<Record<string, unknown>> {
-  try {
-    return (JSON.parse(file.toString('utf8')) ?? {}) as Record<string, unknown>;
-  } catch {
-    return {};
-  }
+/** What a .tflite file says of itself; undefined where graft did not write it. */
+export function readProvenance({ path, model }: TfliteFile): Provenance | undefined {
+  const entry = model.metadata.find(({ name }) => name === PROVENANCE_KEY);
+  return entry && parseProvenance(new TextDecoder().decode(entry.data), path);
 }
 
 async function readOwnTflite(path: string): Promise<TrainedModel> {
-  const { bytes, model } = await readTfliteFile(path);
-  const entry = model.metadata.find(({ name }) => name === PROVENANCE_KEY);
-  if (!entry) {
+  const file = await readTfliteFile(path);
+  const provenance = readProvenance(file);
+  if (!provenance) {
     throw new GraftError(
       'bad-model',
       `${basename(path)} was not written by graft: it does not say which classes it knows and how it wants its photos.`,
       'Name a model.tflite that graft train made.',
     );
   }
-  return { runtime: 'tflite', bytes, provenance: parseProvenance(new TextDecoder().decode(entry.data), path) };
+  return { runtime: 'tflite', bytes: file.bytes, provenance };
 }

@@ -5,9 +5,10 @@ import type { Manifest } from '../dataset/manifest.ts';
 import { splits } from '../dataset/splits.ts';
 import { colourOf, countChart } from '../page/charts.ts';
 import { Chart } from '../page/frame.tsx';
-import { fieldsOf, type ReportData } from './collect-report.ts';
+import type { ReportData } from './collect-report.ts';
 import type { Background } from './explain-photos.ts';
 import type { ExportedFile } from './export.ts';
+import { fieldsOf } from './fields.ts';
 import { percent } from './number-words.ts';
 import { repeatCommand, shellWord } from './repeat-command.ts';
 

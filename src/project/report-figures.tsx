@@ -3,7 +3,8 @@ import type { Figures } from '../evaluate/figures.ts';
 import type { RejectRule } from '../evaluate/rejection.ts';
 import { colourOf, lineChart, type Point, reliabilityChart } from '../page/charts.ts';
 import { Chart } from '../page/frame.tsx';
-import { type EpochLine, type Fields, fieldsOf } from './collect-report.ts';
+import type { EpochLine } from './collect-report.ts';
+import { type Fields, fieldsOf } from './fields.ts';
 import { percent, range } from './number-words.ts';
 
 /** Most classes that have a curve each; of more, those with the smallest area have. */

@@ -7,7 +7,6 @@ import { collectReport } from './collect-report.ts';
 import { defaultWorkers } from './defaults.ts';
 import { openPage } from './open-page.ts';
 import { pickName } from './pick-name.ts';
-import { renderReport } from './report-page.tsx';
 import { runFiles } from './run-folder.ts';
 import { checkRanges } from './setting-ranges.ts';
 
@@ -48,6 +47,8 @@ export async function* report(options: ReportOptions): AsyncGenerator<VerbEvent<
   const camera = pickName('camera', options.camera ?? 'none', cameraChoices);
   const workers = options.workers ?? defaultWorkers();
   const data = yield* collectReport({ run: options.run, data: options.data, camera, workers });
+  // What draws pages takes 0.2 s to load, which the library's other verbs need not wait for.
+  const { renderReport } = await import('./report-page.tsx');
   const { html, leftOut } = yield* renderReport(data);
   const page = options.output ?? join(options.run, runFiles.report);
   await writeWhole(page, html);

@@ -19,8 +19,10 @@ export async function manifestOf({ name, provenance }: Classifier): Promise<Mani
   return manifest && hashDataset(manifest) === provenance.dataset ? manifest : undefined;
 }
 
-/** sha256 of the photos of a part of the run: of those that were trained on, by default. Empty where that is not known. */
-export async function trainedPhotos(classifier: Classifier, split: Split = 'train'): Promise<ReadonlySet<string>> {
-  const photos = (await manifestOf(classifier))?.photos ?? [];
-  return new Set(photos.filter(photo => photo.split === split).map(({ sha256 }) => sha256));
-}
+/** sha256 of the photos of a part of a run: empty where there is none. */
+export const hashesOf = (manifest: Manifest | undefined, split: Split): ReadonlySet<string> =>
+  new Set(manifest?.photos.filter(photo => photo.split === split).map(({ sha256 }) => sha256));
+
+/** How many photos have one of the hashes. */
+export const countIn = (hashes: ReadonlySet<string>, photos: readonly { readonly sha256?: string }[]): number =>
+  photos.filter(({ sha256 }) => hashes.has(sha256 ?? '')).length;

@@ -11,6 +11,7 @@ import type { Backbone } from '../zoo/backbone.ts';
 import type { LinearHead } from '../zoo/graphs.ts';
 import { withParameters } from '../zoo/stages.ts';
 import { cacheFolder } from './cache-folder.ts';
+import { type Fields, fieldsOf, parseFields } from './fields.ts';
 import { type BackboneChoice, openBackbone } from './open-backbone.ts';
 import { isPixelsName } from './pixels-names.ts';
 import { completeProvenance, type Provenance } from './provenance.ts';
@@ -110,15 +111,11 @@ function tuneBackbone(folder: string, backbone: Backbone, tuned: Parameters<type
 
 /** What metrics.json says: whether there was fine-tuning, and what was measured (undefined where an older version wrote it). */
 async function readMetrics(folder: string): Promise<{ isTuned: boolean; validation: Provenance['validation'] }> {
-  const metrics = (await readJson(join(folder, runFiles.metrics))) as {
-    readonly fine_tuning?: unknown;
-    readonly chosen_on?: { readonly accuracy?: unknown };
-    readonly validation?: { readonly images?: unknown };
-  } | null;
-  const accuracy = metrics?.chosen_on?.accuracy;
-  const images = metrics?.validation?.images;
+  const metrics = await readFields(join(folder, runFiles.metrics));
+  const { accuracy } = fieldsOf(metrics.chosen_on);
+  const { images } = fieldsOf(metrics.validation);
   return {
-    isTuned: Boolean(metrics?.fine_tuning),
+    isTuned: Boolean(metrics.fine_tuning),
     validation: typeof accuracy === 'number' && typeof images === 'number' ? { accuracy, images } : undefined,
   };
 }
@@ -126,28 +123,21 @@ async function readMetrics(folder: string): Promise<{ isTuned: boolean; validati
 /** What args.json says of the run's files. */
 export async function readArgs(folder: string): Promise<{ photos: string } & Partial<BackboneChoice>> {
   const file = join(folder, runFiles.args);
-  const args = (await readJson(file)) as { readonly settings?: Record<string, unknown> } | null;
-  const settings = args?.settings;
-  if (typeof settings?.data !== 'string') {
+  const { data, model, weights, pixels } = fieldsOf((await readFields(file)).settings);
+  if (typeof data !== 'string') {
     throw new GraftError('bad-run', `${file} does not say where the photos are.`, 'Train anew with this version.');
   }
-  const { data, model, weights, pixels } = settings;
   return {
-    photos: data as string,
+    photos: data,
     ...(typeof model === 'string' && { model }),
     ...(typeof weights === 'string' && { weights }),
     ...(isPixelsName(pixels) && { pixels }),
   };
 }
 
-/** The value in a JSON file; null when it holds none. */
-async function readJson(file: string): Promise<unknown> {
+async function readFields(file: string): Promise<Fields> {
   const text = await readFile(file, 'utf8').catch(error => {
     throw explainSystemError(error, file);
   });
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+  return parseFields(text);
 }
